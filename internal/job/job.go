@@ -1,0 +1,158 @@
+// Package job is what Herald knows of a job: its states, what a report may
+// change, and which event says so. It does no I/O.
+package job
+
+import (
+	"encoding/json"
+	"errors"
+	"time"
+
+	"github.com/google/uuid"
+
+	"herald/internal/event"
+)
+
+// Job is one unit of work as its worker last reported it. Its JSON is the API's.
+type Job struct {
+	ID    uuid.UUID `json:"id"` // a UUIDv7
+	Kind  string    `json:"kind"`
+	Owner string    `json:"owner"`
+	Title string    `json:"title"`
+
+	State       State `json:"state"`
+	Stalled     bool  `json:"stalled"`      // its worker's heartbeat is late
+	Attempt     int   `json:"attempt"`      // 0 until the first has started
+	MaxAttempts int   `json:"max_attempts"` // after so many, a failure is final
+	Version     int64 `json:"version"`      // +1 with each event
+
+	Progress  float64         `json:"progress"` // 0 to 1; never goes back within an attempt
+	Step      string          `json:"step"`
+	Steps     []Step          `json:"steps"`
+	Processed *int64          `json:"processed"`
+	Total     *int64          `json:"total"`
+	Unit      string          `json:"unit"`
+	Message   string          `json:"message"`
+	Remaining *Millis         `json:"remaining_ms"`
+	Details   json.RawMessage `json:"details"`
+
+	Error   string          `json:"error"`
+	RetryAt *time.Time      `json:"retry_at"`
+	Result  json.RawMessage `json:"result"`
+	Args    json.RawMessage `json:"args"`
+
+	Watchers []event.Topic `json:"-"` // topics besides its own and its owner's
+	QueueID  int64         `json:"-"` // the queue's entry for the attempt to come or under way; 0 when it runs elsewhere
+	Worker   string        `json:"worker"`
+
+	CreatedAt   time.Time  `json:"created_at"`
+	StartedAt   *time.Time `json:"started_at"`
+	HeartbeatAt *time.Time `json:"heartbeat_at"`
+	UpdatedAt   time.Time  `json:"updated_at"`
+	FinishedAt  *time.Time `json:"finished_at"`
+}
+
+// Step is one part of a job's plan. Its Weight is its share of the whole
+// against the other steps' weights.
+type Step struct {
+	Name       string     `json:"name"`
+	Weight     float64    `json:"weight"`
+	StartedAt  *time.Time `json:"started_at,omitempty"`
+	FinishedAt *time.Time `json:"finished_at,omitempty"`
+}
+
+// Millis is a duration that is whole milliseconds in JSON.
+type Millis int64
+
+// Moving is the part of a job that progress changes, and all that an event of
+// progress carries. A reader with an older version of the job replaces these
+// fields and keeps the rest.
+type Moving struct {
+	ID          uuid.UUID       `json:"id"`
+	Version     int64           `json:"version"`
+	Attempt     int             `json:"attempt"`
+	State       State           `json:"state"`
+	Stalled     bool            `json:"stalled"`
+	Progress    float64         `json:"progress"`
+	Step        string          `json:"step"`
+	Processed   *int64          `json:"processed"`
+	Total       *int64          `json:"total"`
+	Unit        string          `json:"unit"`
+	Message     string          `json:"message"`
+	Remaining   *Millis         `json:"remaining_ms"`
+	Details     json.RawMessage `json:"details"`
+	HeartbeatAt *time.Time      `json:"heartbeat_at"`
+	UpdatedAt   time.Time       `json:"updated_at"`
+}
+
+// Moving returns the part of j that progress changes.
+func (j Job) Moving() Moving {
+	return Moving{
+		ID: j.ID, Version: j.Version, Attempt: j.Attempt, State: j.State, Stalled: j.Stalled,
+		Progress: j.Progress, Step: j.Step, Processed: j.Processed, Total: j.Total, Unit: j.Unit,
+		Message: j.Message, Remaining: j.Remaining, Details: j.Details,
+		HeartbeatAt: j.HeartbeatAt, UpdatedAt: j.UpdatedAt,
+	}
+}
+
+// Topics returns whom the job's events concern: those who follow it, its
+// owner, and its watchers.
+func (j Job) Topics() []event.Topic {
+	return append([]event.Topic{event.JobTopic(j.ID), event.UserTopic(j.Owner)}, j.Watchers...)
+}
+
+// ErrNotEnded is returned for what only an ended job allows.
+var ErrNotEnded = errors.New("the job has not ended")
+
+// DefaultAttempts is how often a job may fail unless it says otherwise.
+const DefaultAttempts = 3
+
+// New is what starts a job's life.
+type New struct {
+	Kind        string
+	Owner       string
+	Title       string
+	Args        json.RawMessage // what the worker needs; a JSON object
+	Watchers    []event.Topic
+	MaxAttempts int // default DefaultAttempts
+}
+
+// Create returns a queued job and the event that tells of it, or an
+// *InvalidError.
+func Create(n New, now time.Time) (Outcome, error) {
+	if n.Args == nil {
+		n.Args = json.RawMessage(`{}`)
+	}
+	if n.MaxAttempts == 0 {
+		n.MaxAttempts = DefaultAttempts
+	}
+	if err := n.check(); err != nil {
+		return Outcome{}, err
+	}
+	j := Job{
+		ID: uuid.Must(uuid.NewV7()), Kind: n.Kind, Owner: n.Owner, Title: n.Title, Args: n.Args, Watchers: n.Watchers,
+		State: Queued, MaxAttempts: n.MaxAttempts, Steps: []Step{}, CreatedAt: now,
+	}
+	return j.tell(event.JobQueued, n.Owner, now)
+}
+
+func (n New) check() error {
+	if err := firstError(
+		checkText("kind", n.Kind, maxWord),
+		checkText("title", n.Title, MaxTitle),
+		checkObject("args", n.Args, maxArgs),
+	); err != nil {
+		return err
+	}
+	if _, err := event.ParseTopic(string(event.UserTopic(n.Owner))); err != nil {
+		return &InvalidError{"owner", err.Error()}
+	}
+	switch {
+	case n.Kind == "":
+		return &InvalidError{"kind", "a job needs a kind"}
+	case n.Title == "":
+		return &InvalidError{"title", "a job needs a title"}
+	case n.MaxAttempts < 1:
+		return &InvalidError{"max_attempts", "at least 1"}
+	}
+	return nil
+}

@@ -1,0 +1,176 @@
+package job
+
+import (
+	"encoding/json"
+	"fmt"
+	"math"
+	"strings"
+	"time"
+	"unicode/utf8"
+)
+
+// The longest texts that a job carries, in bytes. Together they stay below
+// event.MaxPayload, so that what a job says always fits into its event.
+const (
+	MaxTitle   = 300
+	MaxMessage = 1_000
+	MaxError   = 3_000
+	maxWord    = 80 // kind, step, unit
+	maxArgs    = 8 << 10
+	maxDetails = 4 << 10
+	maxResult  = 16 << 10
+	maxSteps   = 32
+)
+
+// InvalidError says which field of a report or a new job is refused, and why.
+type InvalidError struct{ Field, Reason string }
+
+func (e *InvalidError) Error() string { return e.Field + ": " + e.Reason }
+
+// Report is what a worker says about its job: a state, a share done, a
+// message, or any of these. A field left at its zero value says nothing; a
+// Report that says nothing at all is a heartbeat.
+type Report struct {
+	Attempt int   // the attempt it belongs to, as Job.Start numbered it
+	State   State // Retrying, Succeeded, Failed or Cancelled; zero for no change
+
+	Progress     *float64 // share of the whole job, 0 to 1
+	Step         string   // the step that is under way, one of the plan's when there is a plan
+	StepProgress *float64 // share of that step, 0 to 1; with a plan, it sets Progress by the steps' weights
+
+	Processed *int64 // how much is done, in Unit
+	Total     *int64 // how much there is to do, in Unit
+	Unit      string // such as "frames" or "rows"
+
+	Message   string
+	Details   json.RawMessage // numbers of the worker's own that a page may show; a JSON object
+	Remaining *time.Duration  // the worker's estimate of the time left
+
+	Error   string          // what went wrong; required with Retrying and Failed
+	RetryAt *time.Time      // with Retrying: when the next attempt may start
+	Result  json.RawMessage // with Succeeded: what came of it
+}
+
+// Heartbeat reports whether r says nothing but that its worker is alive.
+func (r Report) Heartbeat() bool {
+	return r.State == "" && r.Progress == nil && r.Step == "" && r.StepProgress == nil && r.Processed == nil &&
+		r.Total == nil && r.Unit == "" && r.Message == "" && r.Details == nil && r.Remaining == nil
+}
+
+// Urgent reports whether r tells of more than progress, so that it must not
+// wait to be merged with the next report.
+func (r Report) Urgent() bool { return r.State != "" || r.Step != "" || r.Message != "" }
+
+// Merge returns r with all that a later report of the same attempt says.
+func (r Report) Merge(later Report) Report {
+	if later.Step != "" && later.Step != r.Step {
+		r.StepProgress = nil
+	}
+	set(&r.Attempt, later.Attempt)
+	set(&r.State, later.State)
+	set(&r.Progress, later.Progress)
+	set(&r.Step, later.Step)
+	set(&r.StepProgress, later.StepProgress)
+	set(&r.Processed, later.Processed)
+	set(&r.Total, later.Total)
+	set(&r.Unit, later.Unit)
+	set(&r.Message, later.Message)
+	set(&r.Remaining, later.Remaining)
+	set(&r.Error, later.Error)
+	set(&r.RetryAt, later.RetryAt)
+	if later.Details != nil {
+		r.Details = later.Details
+	}
+	if later.Result != nil {
+		r.Result = later.Result
+	}
+	return r
+}
+
+// set writes value to target unless it says nothing.
+func set[T comparable](target *T, value T) {
+	var nothing T
+	if value != nothing {
+		*target = value
+	}
+}
+
+// Check says what is wrong with the report by itself, as an *InvalidError.
+func (r Report) Check() error {
+	if err := firstError(
+		checkText("step", r.Step, maxWord),
+		checkText("unit", r.Unit, maxWord),
+		checkText("message", r.Message, MaxMessage),
+		checkText("error", r.Error, MaxError),
+		checkShare("progress", r.Progress),
+		checkShare("step_progress", r.StepProgress),
+		checkCount("processed", r.Processed),
+		checkCount("total", r.Total),
+		checkObject("details", r.Details, maxDetails),
+		checkObject("result", r.Result, maxResult),
+	); err != nil {
+		return err
+	}
+	switch {
+	case r.Attempt < 1:
+		return &InvalidError{"attempt", "a report names the attempt it belongs to, 1 or more"}
+	case r.Remaining != nil && *r.Remaining < 0:
+		return &InvalidError{"remaining_ms", "cannot be negative"}
+	case (r.State == Retrying || r.State == Failed) && r.Error == "":
+		return &InvalidError{"error", "a failure says what went wrong"}
+	case r.Result != nil && r.State != Succeeded:
+		return &InvalidError{"result", "only a report of success has a result"}
+	case r.State != "" && r.State != Retrying && !r.State.Ended():
+		return &InvalidError{"state", fmt.Sprintf("%q: a report may say retrying, succeeded, failed or cancelled", r.State)}
+	}
+	return nil
+}
+
+func firstError(errs ...error) error {
+	for _, err := range errs {
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func checkText(field, text string, longest int) error {
+	switch {
+	case len(text) > longest:
+		return &InvalidError{field, fmt.Sprintf("%d bytes, at most %d", len(text), longest)}
+	case !utf8.ValidString(text):
+		return &InvalidError{field, "not UTF-8"}
+	case strings.ContainsRune(text, 0):
+		return &InvalidError{field, "contains a NUL byte"}
+	}
+	return nil
+}
+
+func checkShare(field string, share *float64) error {
+	if share != nil && (math.IsNaN(*share) || *share < 0 || *share > 1) {
+		return &InvalidError{field, fmt.Sprintf("%v: a share is between 0 and 1", *share)}
+	}
+	return nil
+}
+
+func checkCount(field string, count *int64) error {
+	if count != nil && *count < 0 {
+		return &InvalidError{field, "cannot be negative"}
+	}
+	return nil
+}
+
+func checkObject(field string, object json.RawMessage, longest int) error {
+	switch {
+	case object == nil:
+		return nil
+	case len(object) > longest:
+		return &InvalidError{field, fmt.Sprintf("%d bytes, at most %d", len(object), longest)}
+	}
+	var parsed map[string]json.RawMessage
+	if err := json.Unmarshal(object, &parsed); err != nil {
+		return &InvalidError{field, "must be a JSON object"}
+	}
+	return nil
+}
