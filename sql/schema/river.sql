@@ -1,0 +1,9 @@
+-- What sqlc needs to know of River's table. The table itself is River's migration's.
+CREATE SCHEMA herald_queue;
+CREATE TABLE herald_queue.river_job (
+    id           bigint PRIMARY KEY,
+    state        text NOT NULL,
+    attempted_at timestamptz,
+    attempted_by text[],
+    finalized_at timestamptz
+);
