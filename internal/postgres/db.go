@@ -1,0 +1,119 @@
+// Package postgres is the database: the only package with SQL in it. Each
+// method of DB is one thing done to it, in one transaction. Methods that end in
+// Tx do it in the caller's transaction instead.
+package postgres
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgtype"
+	"github.com/jackc/pgx/v5/pgxpool"
+
+	"herald/internal/postgres/dbsqlc"
+)
+
+// ErrNotFound is returned when what is asked for does not exist.
+var ErrNotFound = errors.New("not found")
+
+// DB is the database: a method for each thing done to it, each in one
+// transaction. It is safe for concurrent use.
+type DB struct {
+	pool *pgxpool.Pool
+	url  string // for connections of their own: the sequencer's session and listeners
+}
+
+// Config is how a DB uses its server.
+type Config struct {
+	MaxConns int32  // connections in the pool; default 16
+	Direct   string // a URL that leads past any transaction pooler, for sessions; default the URL itself
+}
+
+// Open connects to the database at the URL and checks that it answers.
+func Open(ctx context.Context, url string, config Config) (*DB, error) {
+	pc, err := poolConfig(url)
+	if err != nil {
+		return nil, err
+	}
+	pc.MaxConns = 16
+	if config.MaxConns > 0 {
+		pc.MaxConns = config.MaxConns
+	}
+	pool, err := pgxpool.NewWithConfig(ctx, pc)
+	if err != nil {
+		return nil, fmt.Errorf("connect to the database: %w", err)
+	}
+	if err := pool.Ping(ctx); err != nil {
+		pool.Close()
+		return nil, fmt.Errorf("connect to the database: %w", err)
+	}
+	if config.Direct == "" {
+		config.Direct = url
+	}
+	return &DB{pool: pool, url: config.Direct}, nil
+}
+
+// Close gives all connections back. It waits for calls under way.
+func (db *DB) Close() { db.pool.Close() }
+
+// Pool is the pool itself, for the queue, which brings SQL of its own.
+func (db *DB) Pool() *pgxpool.Pool { return db.pool }
+
+// Ping reports whether the database answers.
+func (db *DB) Ping(ctx context.Context) error { return db.pool.Ping(ctx) }
+
+// poolConfig reads a URL. Its error never contains the password.
+func poolConfig(url string) (*pgxpool.Config, error) {
+	config, err := pgxpool.ParseConfig(url)
+	if err != nil {
+		return nil, fmt.Errorf("read the database's URL: %w", err)
+	}
+	config.ConnConfig.ConnectTimeout = 5 * time.Second
+	config.ConnConfig.RuntimeParams["application_name"] = "herald"
+	config.AfterConnect = func(_ context.Context, conn *pgx.Conn) error {
+		conn.TypeMap().RegisterType(&pgtype.Type{
+			Name: "timestamptz", OID: pgtype.TimestamptzOID, Codec: &pgtype.TimestamptzCodec{ScanLocation: time.UTC},
+		})
+		return nil
+	}
+	return config, nil
+}
+
+// session opens a connection outside the pool, for what holds one for long.
+// The settings are the connection's own.
+func (db *DB) session(ctx context.Context, settings map[string]string) (*pgx.Conn, error) {
+	config, err := poolConfig(db.url)
+	if err != nil {
+		return nil, err
+	}
+	for name, value := range settings {
+		config.ConnConfig.RuntimeParams[name] = value
+	}
+	conn, err := pgx.ConnectConfig(ctx, config.ConnConfig)
+	if err != nil {
+		return nil, fmt.Errorf("connect to the database: %w", err)
+	}
+	return conn, nil
+}
+
+// Session opens a connection of its own for LISTEN. The caller closes it.
+func (db *DB) Session(ctx context.Context) (*pgx.Conn, error) { return db.session(ctx, nil) }
+
+// queries runs generated queries outside a transaction.
+func (db *DB) queries() *dbsqlc.Queries { return dbsqlc.New(db.pool) }
+
+// inTx runs the function in a transaction, which ends with it.
+func (db *DB) inTx(ctx context.Context, run func(tx pgx.Tx) error) error {
+	return pgx.BeginFunc(ctx, db.pool, run)
+}
+
+// notFound turns pgx's word for no row into ours.
+func notFound(err error) error {
+	if errors.Is(err, pgx.ErrNoRows) {
+		return ErrNotFound
+	}
+	return err
+}

@@ -1,0 +1,261 @@
+package postgres
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/google/uuid"
+	"github.com/jackc/pgx/v5"
+
+	"herald/internal/event"
+	"herald/internal/job"
+	"herald/internal/postgres/dbsqlc"
+)
+
+// ErrSuperseded is returned to a worker whose entry in the queue is not the one
+// that is to run the job now.
+var ErrSuperseded = errors.New("another entry of the queue runs the job")
+
+// Queue is where jobs wait for their workers. Its methods act in the
+// transaction given.
+type Queue interface {
+	// EnqueueTx makes an entry for the job's next attempt and returns its id.
+	EnqueueTx(ctx context.Context, tx pgx.Tx, j job.Job) (int64, error)
+	// CancelTx withdraws an entry, or tells the worker that has it to stop.
+	CancelTx(ctx context.Context, tx pgx.Tx, queueID int64) error
+}
+
+// CreateJob makes a job, its first event and its entry in the queue.
+func (db *DB) CreateJob(ctx context.Context, n job.New, queue Queue) (job.Job, error) {
+	var made job.Job
+	err := db.inTx(ctx, func(tx pgx.Tx) error {
+		var err error
+		made, err = db.CreateJobTx(ctx, tx, n, queue)
+		return err
+	})
+	return made, err
+}
+
+// CreateJobTx is CreateJob in the caller's transaction.
+func (db *DB) CreateJobTx(ctx context.Context, tx pgx.Tx, n job.New, queue Queue) (job.Job, error) {
+	out, err := job.Create(n, time.Now().UTC().Truncate(time.Microsecond))
+	if err != nil {
+		return job.Job{}, err
+	}
+	j := out.Job
+	if j.QueueID, err = queue.EnqueueTx(ctx, tx, j); err != nil {
+		return job.Job{}, fmt.Errorf("enqueue job %s: %w", j.ID, err)
+	}
+	if err := dbsqlc.New(tx).JobInsert(ctx, dbsqlc.JobInsertParams{
+		ID: j.ID, Kind: j.Kind, Owner: j.Owner, Title: j.Title, State: string(j.State), MaxAttempts: int32(j.MaxAttempts),
+		Version: j.Version, Steps: []byte(`[]`), Args: j.Args, Watchers: texts(j.Watchers), QueueID: j.QueueID,
+		CreatedAt: j.CreatedAt, UpdatedAt: j.UpdatedAt,
+	}); err != nil {
+		return job.Job{}, fmt.Errorf("insert job %s: %w", j.ID, err)
+	}
+	return j, insertPending(ctx, tx, out.Event)
+}
+
+// StartJob begins the job's next attempt for the worker that holds the entry of
+// the queue. It returns ErrSuperseded when another entry is to run the job,
+// and a *job.TransitionError when it is not waiting for a worker.
+func (db *DB) StartJob(ctx context.Context, id uuid.UUID, queueID int64, worker string, plan []job.Step) (job.Job, error) {
+	out, err := db.changeJob(ctx, id, func(_ pgx.Tx, j job.Job, now time.Time) (job.Outcome, error) {
+		if j.QueueID != queueID {
+			return job.Outcome{}, ErrSuperseded
+		}
+		return j.Start(worker, plan, now)
+	})
+	return out.Job, err
+}
+
+// RecordReport records what a worker reports. The outcome says whether the
+// report came too late to change anything.
+func (db *DB) RecordReport(ctx context.Context, id uuid.UUID, r job.Report) (job.Outcome, error) {
+	return db.changeJob(ctx, id, func(_ pgx.Tx, j job.Job, now time.Time) (job.Outcome, error) {
+		return j.Apply(r, now)
+	})
+}
+
+// RecordReportTx is RecordReport in the caller's transaction, which holds the
+// job's row until it ends.
+func (db *DB) RecordReportTx(ctx context.Context, tx pgx.Tx, id uuid.UUID, r job.Report) (job.Outcome, error) {
+	return changeJobTx(ctx, tx, id, func(_ pgx.Tx, j job.Job, now time.Time) (job.Outcome, error) {
+		return j.Apply(r, now)
+	})
+}
+
+// FinishJob records a job's last report and completes its entry in the queue in
+// one transaction. After a late report the entry is completed too.
+func (db *DB) FinishJob(
+	ctx context.Context, id uuid.UUID, r job.Report, complete func(ctx context.Context, tx pgx.Tx) error,
+) (job.Outcome, error) {
+	return db.changeJob(ctx, id, func(tx pgx.Tx, j job.Job, now time.Time) (job.Outcome, error) {
+		out, err := j.Apply(r, now)
+		if err != nil {
+			return out, err
+		}
+		return out, complete(ctx, tx)
+	})
+}
+
+// CancelJob asks for a job's end on behalf of the actor.
+func (db *DB) CancelJob(ctx context.Context, id uuid.UUID, actor string, queue Queue) (job.Job, error) {
+	out, err := db.changeJob(ctx, id, func(tx pgx.Tx, j job.Job, now time.Time) (job.Outcome, error) {
+		out, err := j.Cancel(actor, now)
+		if err != nil || out.Event == nil || j.QueueID == 0 {
+			return out, err
+		}
+		return out, queue.CancelTx(ctx, tx, j.QueueID)
+	})
+	return out.Job, err
+}
+
+// RetryJob gives a failed or cancelled job another life, of as many attempts as
+// it had at first.
+func (db *DB) RetryJob(ctx context.Context, id uuid.UUID, actor string, queue Queue) (job.Job, error) {
+	out, err := db.changeJob(ctx, id, func(tx pgx.Tx, j job.Job, now time.Time) (job.Outcome, error) {
+		out, err := j.Requeue(actor, job.DefaultAttempts, now)
+		if err != nil {
+			return out, err
+		}
+		return requeue(ctx, tx, out, queue)
+	})
+	return out.Job, err
+}
+
+// requeue makes a new entry in the queue for the job of the outcome.
+func requeue(ctx context.Context, tx pgx.Tx, out job.Outcome, queue Queue) (job.Outcome, error) {
+	id, err := queue.EnqueueTx(ctx, tx, out.Job)
+	if err != nil {
+		return out, fmt.Errorf("enqueue job %s: %w", out.Job.ID, err)
+	}
+	out.Job.QueueID = id
+	return out, nil
+}
+
+// DeleteJob removes an ended job. It returns job.ErrNotEnded for another one.
+// The job's events stay in the log.
+func (db *DB) DeleteJob(ctx context.Context, id uuid.UUID, actor string) error {
+	return db.inTx(ctx, func(tx pgx.Tx) error {
+		if _, err := changeJobTx(ctx, tx, id, func(_ pgx.Tx, j job.Job, now time.Time) (job.Outcome, error) {
+			return j.Delete(actor, now)
+		}); err != nil {
+			return err
+		}
+		return dbsqlc.New(tx).JobDelete(ctx, id)
+	})
+}
+
+// changeFunc decides what becomes of a job whose row is locked.
+type changeFunc func(tx pgx.Tx, j job.Job, now time.Time) (job.Outcome, error)
+
+// changeJob is changeJobTx in a transaction of its own.
+func (db *DB) changeJob(ctx context.Context, id uuid.UUID, change changeFunc) (job.Outcome, error) {
+	var out job.Outcome
+	err := db.inTx(ctx, func(tx pgx.Tx) error {
+		var err error
+		out, err = changeJobTx(ctx, tx, id, change)
+		return err
+	})
+	return out, err
+}
+
+// changeJobTx is the one way in which a job changes: lock its row, decide,
+// write the row, then the outbox.
+func changeJobTx(ctx context.Context, tx pgx.Tx, id uuid.UUID, change changeFunc) (job.Outcome, error) {
+	q := dbsqlc.New(tx)
+	row, err := q.JobGetForUpdate(ctx, id)
+	if err != nil {
+		return job.Outcome{}, fmt.Errorf("job %s: %w", id, notFound(err))
+	}
+	j, err := jobOf(row.Job)
+	if err != nil {
+		return job.Outcome{}, err
+	}
+	out, err := change(tx, j, row.Now)
+	if err != nil {
+		return job.Outcome{}, err
+	}
+	if !out.Late {
+		if err := updateJob(ctx, q, out.Job); err != nil {
+			return job.Outcome{}, err
+		}
+	}
+	return out, insertPending(ctx, tx, out.Event)
+}
+
+func updateJob(ctx context.Context, q *dbsqlc.Queries, j job.Job) error {
+	steps, err := json.Marshal(j.Steps)
+	if err != nil {
+		return fmt.Errorf("encode the steps of job %s: %w", j.ID, err)
+	}
+	if err := q.JobUpdate(ctx, dbsqlc.JobUpdateParams{
+		ID: j.ID, State: string(j.State), Stalled: j.Stalled, Attempt: int32(j.Attempt), MaxAttempts: int32(j.MaxAttempts),
+		Version: j.Version, Progress: j.Progress, Step: j.Step, Steps: steps, Processed: j.Processed, Total: j.Total,
+		Unit: j.Unit, Message: j.Message, RemainingMs: (*int64)(j.Remaining), Details: j.Details, Error: j.Error,
+		RetryAt: j.RetryAt, Result: j.Result, QueueID: j.QueueID, Worker: j.Worker, StartedAt: j.StartedAt,
+		HeartbeatAt: j.HeartbeatAt, UpdatedAt: j.UpdatedAt, FinishedAt: j.FinishedAt,
+	}); err != nil {
+		return fmt.Errorf("update job %s: %w", j.ID, err)
+	}
+	return nil
+}
+
+// insertPending puts the event into the outbox; nil is no event.
+func insertPending(ctx context.Context, tx pgx.Tx, p *event.Pending) error {
+	if p == nil {
+		return nil
+	}
+	if err := p.Check(); err != nil {
+		return err
+	}
+	params := dbsqlc.OutboxInsertParams{
+		EventID: p.ID, Type: string(p.Type), Topics: texts(p.Topics), JobVersion: p.JobVersion, Actor: p.Actor,
+		CreatedAt: p.CreatedAt, Payload: p.Payload,
+	}
+	if p.JobID != uuid.Nil {
+		params.JobID = &p.JobID
+	}
+	if err := dbsqlc.New(tx).OutboxInsert(ctx, params); err != nil {
+		return fmt.Errorf("insert event %s: %w", p.Type, err)
+	}
+	return nil
+}
+
+// jobOf reads a row.
+func jobOf(row dbsqlc.Job) (job.Job, error) {
+	j := job.Job{
+		ID: row.ID, Kind: row.Kind, Owner: row.Owner, Title: row.Title, State: job.State(row.State), Stalled: row.Stalled,
+		Attempt: int(row.Attempt), MaxAttempts: int(row.MaxAttempts), Version: row.Version, Progress: row.Progress,
+		Step: row.Step, Processed: row.Processed, Total: row.Total, Unit: row.Unit, Message: row.Message,
+		Remaining: (*job.Millis)(row.RemainingMs), Details: row.Details, Error: row.Error, RetryAt: row.RetryAt,
+		Result: row.Result, Args: row.Args, Watchers: topics(row.Watchers), QueueID: row.QueueID, Worker: row.Worker,
+		CreatedAt: row.CreatedAt, StartedAt: row.StartedAt, HeartbeatAt: row.HeartbeatAt, UpdatedAt: row.UpdatedAt,
+		FinishedAt: row.FinishedAt,
+	}
+	if err := json.Unmarshal(row.Steps, &j.Steps); err != nil {
+		return job.Job{}, fmt.Errorf("read the steps of job %s: %w", row.ID, err)
+	}
+	return j, nil
+}
+
+// texts and topics translate between topics and an array of text.
+func texts(topics []event.Topic) []string {
+	list := make([]string, len(topics))
+	for i, t := range topics {
+		list[i] = string(t)
+	}
+	return list
+}
+
+func topics(texts []string) []event.Topic {
+	list := make([]event.Topic, len(texts))
+	for i, t := range texts {
+		list[i] = event.Topic(t)
+	}
+	return list
+}

@@ -1,0 +1,66 @@
+package postgres
+
+import (
+	"context"
+	"fmt"
+
+	"github.com/jackc/pgx/v5/pgxpool"
+	"github.com/jackc/pgx/v5/stdlib"
+	"github.com/pressly/goose/v3"
+	"github.com/pressly/goose/v3/lock"
+
+	"herald/migrations"
+)
+
+// migrationsTable is where goose keeps which steps were taken; not its default
+// name, so that Herald can live in a database that another program migrates.
+const migrationsTable = "herald_migrations"
+
+// Migrate brings the schema of the database at the URL up to this program's
+// version. Any number of processes may call it at once: one works, the others
+// wait for it.
+func Migrate(ctx context.Context, url string) error {
+	return withMigrations(ctx, url, func(p *goose.Provider) error {
+		_, err := p.Up(ctx)
+		return err
+	})
+}
+
+// MigrateDown takes every step back, and with them all data.
+func MigrateDown(ctx context.Context, url string) error {
+	return withMigrations(ctx, url, func(p *goose.Provider) error {
+		_, err := p.DownTo(ctx, 0)
+		return err
+	})
+}
+
+func withMigrations(ctx context.Context, url string, run func(*goose.Provider) error) error {
+	config, err := poolConfig(url)
+	if err != nil {
+		return err
+	}
+	pool, err := pgxpool.NewWithConfig(ctx, config)
+	if err != nil {
+		return fmt.Errorf("connect to the database: %w", err)
+	}
+	defer pool.Close()
+	if err := pool.Ping(ctx); err != nil {
+		return fmt.Errorf("connect to the database: %w", err)
+	}
+	db := stdlib.OpenDBFromPool(pool)
+	defer db.Close() //nolint:errcheck // it only gives connections back to the pool
+	locker, err := lock.NewPostgresSessionLocker()
+	if err != nil {
+		return fmt.Errorf("make the migrations' lock: %w", err)
+	}
+	provider, err := goose.NewProvider(goose.DialectPostgres, db, migrations.Files,
+		goose.WithTableName(migrationsTable), goose.WithSessionLocker(locker),
+		goose.WithDisableGlobalRegistry(true), goose.WithGoMigrations(migrations.Queue(pool)))
+	if err != nil {
+		return fmt.Errorf("read the migrations: %w", err)
+	}
+	if err := run(provider); err != nil {
+		return fmt.Errorf("migrate the database: %w", err)
+	}
+	return nil
+}
