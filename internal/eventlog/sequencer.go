@@ -1,0 +1,225 @@
+// Package eventlog turns committed outbox rows into the log: an append-only
+// sequence of events in which each has the Seq after the one before it.
+// DESIGN.md beside this file has the protocol and why it holds.
+package eventlog
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"math/rand/v2"
+	"time"
+
+	"herald/internal/event"
+)
+
+// ErrNotLeader is returned by Store.Lead while another session leads.
+var ErrNotLeader = errors.New("another sequencer leads")
+
+// Store gives sessions to sequencers.
+type Store interface {
+	// Lead opens a session and makes it the leader's, or returns ErrNotLeader.
+	Lead(ctx context.Context) (Session, error)
+}
+
+// Session is the leading sequencer's hold on the log. After an error it is
+// of no more use but to be closed.
+type Session interface {
+	// Arm says whether writers are to ring the bell; committed on return.
+	Arm(ctx context.Context, armed bool) error
+	// Barrier takes a new transaction id.
+	Barrier(ctx context.Context) (XID, error)
+	// Sequence appends to the log, in one transaction, up to limit of the events
+	// that its snapshot shows in the outbox where the mark says.
+	Sequence(ctx context.Context, mark Mark, limit int) (Batch, error)
+	// WaitBell waits for a ring, which it does not miss if it came since the
+	// last call, or for the time given.
+	WaitBell(ctx context.Context, longest time.Duration) error
+	// Close ends the session and the lead.
+	Close()
+}
+
+// Batch is what one Sequence appended.
+type Batch struct {
+	Events   int
+	Head     event.Seq // the last Seq given, when Events is not 0
+	Snapshot Snapshot
+}
+
+// Config is how a Sequencer works. The zero Config is fit for use.
+type Config struct {
+	Batch      int           // most events appended at once; default 5000
+	Pause      time.Duration // rest after a batch that was not full, so that writers get the disk; default 3 ms
+	Idle       time.Duration // time without events before the bell is armed; default 40 ms
+	Poll       time.Duration // longest sleep, should a ring be lost; default 5 s
+	Standby    time.Duration // how often a sequencer that does not lead tries to; default 100 ms
+	DisarmRate float64       // events a second from which the bell is disarmed again; default 500
+}
+
+func (c *Config) setDefaults() {
+	c.Batch = orDefault(c.Batch, 5000)
+	c.Pause = orDefault(c.Pause, 3*time.Millisecond)
+	c.Idle = orDefault(c.Idle, 40*time.Millisecond)
+	c.Poll = orDefault(c.Poll, 5*time.Second)
+	c.Standby = orDefault(c.Standby, 100*time.Millisecond)
+	c.DisarmRate = orDefault(c.DisarmRate, 500)
+}
+
+func orDefault[T int | float64 | time.Duration](value, otherwise T) T {
+	if value > 0 {
+		return value
+	}
+	return otherwise
+}
+
+// Sequencer moves committed outbox rows to the end of the log; any number may
+// run, one leads, and the head's row lock fences the others.
+type Sequencer struct {
+	store  Store
+	log    *slog.Logger
+	config Config
+}
+
+// NewSequencer returns a Sequencer that does nothing until Run.
+func NewSequencer(store Store, log *slog.Logger, config Config) *Sequencer {
+	config.setDefaults()
+	return &Sequencer{store: store, log: log, config: config}
+}
+
+// Run leads whenever no other sequencer does, until ctx ends. It never gives up:
+// a database that is away is tried again.
+func (s *Sequencer) Run(ctx context.Context) error {
+	for ctx.Err() == nil {
+		session, err := s.store.Lead(ctx)
+		if err == nil {
+			s.log.InfoContext(ctx, "sequencer leads")
+			err = s.lead(ctx, session)
+			session.Close()
+		}
+		if ctx.Err() != nil {
+			break
+		}
+		if !errors.Is(err, ErrNotLeader) {
+			s.log.WarnContext(ctx, "sequencer lost its session", "error", err)
+		}
+		pause(ctx, s.config.Standby/2+rand.N(s.config.Standby))
+	}
+	return nil
+}
+
+// lead sequences on the session until it fails or ctx ends.
+func (s *Sequencer) lead(ctx context.Context, session Session) error {
+	l := &lead{session: session, config: s.config}
+	if err := l.disarm(ctx); err != nil {
+		return err
+	}
+	for ctx.Err() == nil {
+		if err := l.step(ctx); err != nil {
+			return err
+		}
+	}
+	return ctx.Err()
+}
+
+// lead is one leader's state. It is owned by Sequencer.lead.
+type lead struct {
+	session Session
+	config  Config
+
+	mark    Mark      // where rows may still appear
+	armed   bool      // writers ring
+	barrier XID       // taken after the bell was armed
+	busy    time.Time // when a scan last found something, or the bell was disarmed
+	rate    rate
+}
+
+// step scans once, and then rests, arms the bell, or sleeps.
+func (l *lead) step(ctx context.Context) error {
+	batch, err := l.session.Sequence(ctx, l.mark, l.config.Batch)
+	if err != nil {
+		return fmt.Errorf("sequence: %w", err)
+	}
+	now := time.Now()
+	if batch.Events < l.config.Batch {
+		l.mark = batch.Snapshot.mark()
+	}
+	if batch.Events > 0 {
+		return l.found(ctx, batch.Events, now)
+	}
+	switch {
+	case !l.armed && now.Sub(l.busy) >= l.config.Idle:
+		return l.arm(ctx)
+	case l.armed && batch.Snapshot.Xmin > l.barrier:
+		return l.session.WaitBell(ctx, l.config.Poll)
+	default:
+		pause(ctx, l.config.Pause)
+		return nil
+	}
+}
+
+// found decides what follows a batch: under sustained load the bell is disarmed
+// and writers get a pause, so that more of them share the next batch; a quiet
+// log is looked at again at once.
+func (l *lead) found(ctx context.Context, events int, now time.Time) error {
+	l.busy = now
+	perSecond := l.rate.add(events, now)
+	if l.armed && perSecond >= l.config.DisarmRate {
+		if err := l.disarm(ctx); err != nil {
+			return err
+		}
+	}
+	if !l.armed && events < l.config.Batch {
+		pause(ctx, l.config.Pause)
+	}
+	return nil
+}
+
+// arm makes writers ring from now on. The barrier comes in a transaction after
+// the one that armed the bell: DESIGN.md says what would be lost otherwise.
+func (l *lead) arm(ctx context.Context) error {
+	if err := l.session.Arm(ctx, true); err != nil {
+		return err
+	}
+	barrier, err := l.session.Barrier(ctx)
+	if err != nil {
+		return err
+	}
+	l.armed, l.barrier = true, barrier
+	return nil
+}
+
+func (l *lead) disarm(ctx context.Context) error {
+	if err := l.session.Arm(ctx, false); err != nil {
+		return err
+	}
+	l.armed, l.busy = false, time.Now()
+	return nil
+}
+
+// rate is how many events came in the last full tenth of a second, per second.
+type rate struct {
+	since     time.Time
+	events    int
+	perSecond float64
+}
+
+func (r *rate) add(events int, now time.Time) float64 {
+	const window = 100 * time.Millisecond
+	if gone := now.Sub(r.since); gone >= window {
+		r.perSecond = float64(r.events) / gone.Seconds()
+		r.since, r.events = now, 0
+	}
+	r.events += events
+	return r.perSecond
+}
+
+// pause rests for the time or until ctx ends.
+func pause(ctx context.Context, d time.Duration) {
+	timer := time.NewTimer(d)
+	defer timer.Stop()
+	select {
+	case <-ctx.Done():
+	case <-timer.C:
+	}
+}
