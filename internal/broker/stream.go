@@ -1,0 +1,85 @@
+package broker
+
+import (
+	"context"
+
+	"herald/internal/event"
+	"herald/internal/hub"
+)
+
+// Stream is what one subscriber gets: first what it has missed, in pages at the
+// pace at which it asks for them, then what is new. One goroutine may use it
+// at a time.
+type Stream struct {
+	broker *Broker
+	topics []event.Topic
+	after  event.Seq         // of the last event returned or passed over, while not live
+	joined []*hub.Frame      // from memory, to be returned before what live has
+	live   *hub.Subscription // nil while the log is replayed
+}
+
+// Next waits for events and returns them in the order of Seq: each once, and
+// none left out but progress that a newer one has replaced. It returns the
+// errors of hub.Subscription.Next, ctx's, or that of the replay.
+func (s *Stream) Next(ctx context.Context) ([]*hub.Frame, error) {
+	for s.live == nil {
+		if s.join() {
+			break
+		}
+		frames, err := s.replay(ctx)
+		if err != nil || len(frames) > 0 {
+			return frames, err
+		}
+	}
+	if len(s.joined) > 0 {
+		frames := s.joined
+		s.joined = nil
+		return frames, nil
+	}
+	return s.live.Next(ctx)
+}
+
+// join makes the stream live if memory has all that is still missing. The
+// broker publishes under the same lock, so nothing comes in between.
+func (s *Stream) join() bool {
+	b := s.broker
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if s.after < b.recent.floor() {
+		return false
+	}
+	s.joined = b.recent.after(s.after, s.topics)
+	s.live = b.hub.Subscribe(s.topics, b.recent.head)
+	return true
+}
+
+// replay reads a page from the log, up to what memory has.
+func (s *Stream) replay(ctx context.Context) ([]*hub.Frame, error) {
+	b := s.broker
+	b.mu.Lock()
+	upto := b.recent.floor()
+	b.mu.Unlock()
+	events, err := b.source.EventsOfTopics(ctx, s.topics, s.after, upto, b.config.Page)
+	if err != nil {
+		return nil, err
+	}
+	frames := make([]*hub.Frame, len(events))
+	for i, e := range events {
+		if frames[i], err = b.frame(e); err != nil {
+			return nil, err
+		}
+	}
+	if len(events) == b.config.Page {
+		s.after = events[len(events)-1].Seq
+	} else {
+		s.after = upto
+	}
+	return frames, nil
+}
+
+// Close ends the stream.
+func (s *Stream) Close() {
+	if s.live != nil {
+		s.live.Close()
+	}
+}
