@@ -1,0 +1,97 @@
+// Package config is Herald's settings: what they are called, what they default
+// to, and whether they make sense together. Flags and variables are read by
+// the program; this package only says which there are.
+package config
+
+import (
+	"errors"
+	"fmt"
+	"net"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+)
+
+// Config is the settings of a node. The tags are kong's.
+type Config struct {
+	Addr          string `help:"Address to serve on, host:port; port 0 takes a free one." default:"127.0.0.1:8080" env:"HERALD_ADDR" placeholder:"HOST:PORT"`
+	DatabaseURL   string `help:"Postgres to use. Without it, 'herald up' runs one of its own." env:"HERALD_DATABASE_URL,DATABASE_URL" placeholder:"URL"`
+	DirectURL     string `name:"direct-database-url" help:"The same Postgres past any transaction pooler, for what needs a session." env:"HERALD_DIRECT_DATABASE_URL" placeholder:"URL"`
+	DataDir       string `help:"Folder of Herald's own: keys, files, its Postgres (default ${data_dir})." env:"HERALD_DATA_DIR" placeholder:"DIR"`
+	BlobURL       string `help:"Where uploads and results are kept (default: a folder in the data folder)." env:"HERALD_BLOB_URL" placeholder:"URL"`
+	KeyFile       string `help:"The key that signs and checks tokens (default: signing.key in the data folder, made when missing)." env:"HERALD_KEY_FILE" placeholder:"FILE"`
+	PostgresBin   string `help:"Folder of the Postgres programs for 'herald up' (default: the newest found)." env:"HERALD_POSTGRES_BIN" placeholder:"DIR"`
+	Node          string `help:"This node's name; no two that run at once may share it (default: made up)." env:"HERALD_NODE" placeholder:"NAME"`
+	Workers       int    `help:"Jobs worked at once." default:"2" env:"HERALD_WORKERS"`
+	MaxUploadSize Bytes  `help:"Largest upload, such as 500MiB or 20GiB." default:"20GiB" env:"HERALD_MAX_UPLOAD_SIZE"`
+	LogLevel      string `help:"Least level logged: debug, info, warn or error." enum:"debug,info,warn,error" default:"info" env:"HERALD_LOG_LEVEL"`
+	LogFormat     string `help:"How to log: text or json." enum:"text,json" default:"text" env:"HERALD_LOG_FORMAT"`
+}
+
+// Complete fills in the defaults that depend on others, and checks the rest.
+// Each error says which setting to change.
+func (c *Config) Complete() error {
+	if c.DataDir == "" {
+		c.DataDir = DefaultDataDir()
+	}
+	dir, err := filepath.Abs(c.DataDir)
+	if err != nil {
+		return fmt.Errorf("--data-dir %s: %w", c.DataDir, err)
+	}
+	c.DataDir = dir
+	if c.BlobURL == "" {
+		c.BlobURL = "file://" + filepath.ToSlash(filepath.Join(dir, "blobs")) + "?create_dir=1&no_tmp_dir=1&metadata=skip"
+	}
+	if c.KeyFile == "" {
+		c.KeyFile = filepath.Join(dir, "signing.key")
+	}
+	if c.DirectURL == "" {
+		c.DirectURL = c.DatabaseURL
+	}
+	if _, _, err := net.SplitHostPort(c.Addr); err != nil {
+		return fmt.Errorf("--addr %q: want host:port, such as 127.0.0.1:8080", c.Addr)
+	}
+	if c.Workers < 1 || c.Workers > 256 {
+		return fmt.Errorf("--workers %d: want 1 to 256", c.Workers)
+	}
+	if c.MaxUploadSize < 1 {
+		return errors.New("--max-upload-size: want at least 1 byte")
+	}
+	return nil
+}
+
+// DefaultDataDir is where Herald keeps its own when nobody says otherwise: for
+// root a folder that the user postgres can reach, since Postgres refuses to
+// run as root.
+func DefaultDataDir() string {
+	if os.Getuid() == 0 {
+		return "/var/lib/herald"
+	}
+	if dir := os.Getenv("XDG_DATA_HOME"); filepath.IsAbs(dir) {
+		return filepath.Join(dir, "herald")
+	}
+	home, err := os.UserHomeDir()
+	if err != nil {
+		return filepath.Join(os.TempDir(), "herald")
+	}
+	return filepath.Join(home, ".local", "share", "herald")
+}
+
+// testPrefix marks the variables that tests alone read.
+const testPrefix = "HERALD_TEST_"
+
+// CheckEnvironment returns an error that names the first variable in environ
+// ("NAME=value") which looks like one of Herald's and is not among those known.
+func CheckEnvironment(environ, known []string) error {
+	for _, entry := range environ {
+		name, _, _ := strings.Cut(entry, "=")
+		if !strings.HasPrefix(name, "HERALD_") || strings.HasPrefix(name, testPrefix) || slices.Contains(known, name) {
+			continue
+		}
+		slices.Sort(known)
+		return fmt.Errorf("the variable %s is set, but Herald knows no such setting: unset it, or take one of %s",
+			name, strings.Join(known, " "))
+	}
+	return nil
+}

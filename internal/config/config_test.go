@@ -1,0 +1,103 @@
+package config_test
+
+import (
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"herald/internal/config"
+)
+
+func valid(t *testing.T) config.Config {
+	t.Helper()
+	return config.Config{Addr: "127.0.0.1:0", DataDir: t.TempDir(), Workers: 1, MaxUploadSize: 1}
+}
+
+func TestCompleteFillsIn(t *testing.T) {
+	t.Parallel()
+	c := valid(t)
+	c.DatabaseURL = "postgres://db/herald"
+	if err := c.Complete(); err != nil {
+		t.Fatalf("Complete() = %v", err)
+	}
+	if want := filepath.Join(c.DataDir, "signing.key"); c.KeyFile != want {
+		t.Errorf("KeyFile = %q, want %q", c.KeyFile, want)
+	}
+	if !strings.HasPrefix(c.BlobURL, "file://"+c.DataDir) {
+		t.Errorf("BlobURL = %q, want a folder in %q", c.BlobURL, c.DataDir)
+	}
+	if c.DirectURL != c.DatabaseURL {
+		t.Errorf("DirectURL = %q, want %q", c.DirectURL, c.DatabaseURL)
+	}
+}
+
+func TestCompleteNamesTheSettingToChange(t *testing.T) {
+	t.Parallel()
+	for _, tt := range []struct {
+		name string
+		harm func(*config.Config)
+		want string
+	}{
+		{"no port", func(c *config.Config) { c.Addr = "localhost" }, "--addr"},
+		{"no workers", func(c *config.Config) { c.Workers = 0 }, "--workers"},
+		{"no upload", func(c *config.Config) { c.MaxUploadSize = 0 }, "--max-upload-size"},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			t.Parallel()
+			c := valid(t)
+			tt.harm(&c)
+			if err := c.Complete(); err == nil || !strings.Contains(err.Error(), tt.want) {
+				t.Errorf("Complete() = %v, want an error that names %s", err, tt.want)
+			}
+		})
+	}
+}
+
+func TestCheckEnvironment(t *testing.T) {
+	t.Parallel()
+	known := []string{"HERALD_ADDR"}
+	for _, tt := range []struct {
+		environ []string
+		wrong   string
+	}{
+		{environ: []string{"HERALD_ADDR=x", "PATH=/bin", "HERALD_TEST_DATABASE_URL=x", "DATABASE_URL=x"}},
+		{environ: []string{"HERALD_ADRR=x"}, wrong: "HERALD_ADRR"},
+	} {
+		err := config.CheckEnvironment(tt.environ, known)
+		if (err != nil) != (tt.wrong != "") || err != nil && !strings.Contains(err.Error(), tt.wrong) {
+			t.Errorf("CheckEnvironment(%q) = %v, want an error about %q", tt.environ, err, tt.wrong)
+		}
+	}
+}
+
+func TestBytes(t *testing.T) {
+	t.Parallel()
+	for text, want := range map[string]config.Bytes{
+		"0": 0, "17": 17, "17B": 17, "1 KiB": 1 << 10, "20GiB": 20 << 30, "1.5MiB": 3 << 19, "2MB": 2_000_000, "1tib": 1 << 40,
+	} {
+		var got config.Bytes
+		if err := got.UnmarshalText([]byte(text)); err != nil || got != want {
+			t.Errorf("UnmarshalText(%q) = %v, %v, want %v", text, got, err, want)
+		}
+	}
+}
+
+func TestBytesRefuses(t *testing.T) {
+	t.Parallel()
+	for _, text := range []string{"", "x", "-1", "1XB", "MiB", "NaN", "1e30GiB", "9e18 TiB"} {
+		var got config.Bytes
+		if err := got.UnmarshalText([]byte(text)); err == nil {
+			t.Errorf("UnmarshalText(%q) = %v, want an error", text, got)
+		}
+	}
+}
+
+func FuzzBytes(f *testing.F) {
+	f.Add("20GiB")
+	f.Fuzz(func(t *testing.T, text string) {
+		var got config.Bytes
+		if err := got.UnmarshalText([]byte(text)); err == nil && got < 0 {
+			t.Errorf("UnmarshalText(%q) = %v, want no negative size", text, got)
+		}
+	})
+}
