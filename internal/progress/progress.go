@@ -136,6 +136,9 @@ func (a *Attempt) Run(ctx context.Context) error {
 		case <-ctx.Done():
 			return nil
 		case <-a.changed:
+			if !a.waits() { // Report was faster
+				continue
+			}
 		case <-time.After(a.reporter.config.Heartbeat):
 		}
 		var invalid *job.InvalidError
@@ -161,6 +164,12 @@ func (a *Attempt) flush(ctx context.Context) error {
 		a.putBack(r)
 	}
 	return err
+}
+
+func (a *Attempt) waits() bool {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	return a.waiting != nil
 }
 
 func (a *Attempt) putBack(r job.Report) {
