@@ -1,0 +1,312 @@
+package eventlog_test
+
+import (
+	"context"
+	"log/slog"
+	"slices"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"go.uber.org/goleak"
+	"pgregory.net/rapid"
+
+	"herald/internal/event"
+	"herald/internal/eventlog"
+)
+
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+
+// pg is as much of Postgres as the doorbell depends on: transaction ids handed
+// out at the first write, snapshots, a flag that is read outside MVCC, and
+// notifications delivered at commit.
+type pg struct {
+	mu     sync.Mutex
+	next   eventlog.XID
+	open   map[eventlog.XID]bool
+	outbox []outboxRow
+	log    []int
+	armed  bool
+	bell   chan struct{}
+
+	// between is called before each call of the session takes effect, so that a
+	// test can have writers act there.
+	between func()
+}
+
+type outboxRow struct {
+	xid eventlog.XID
+	id  int
+}
+
+func newPG() *pg {
+	return &pg{next: 100, open: make(map[eventlog.XID]bool), bell: make(chan struct{}, 1000), between: func() {}}
+}
+
+// writer is one transaction that inserts one row.
+type writer struct {
+	db    *pg
+	xid   eventlog.XID
+	rings bool
+}
+
+// begin takes an xid, as a first write does.
+func (db *pg) begin() *writer {
+	db.mu.Lock()
+	defer db.mu.Unlock()
+	w := &writer{db: db, xid: db.next}
+	db.open[w.xid] = true
+	db.next++
+	return w
+}
+
+// insert inserts a row and reads the bell, as the trigger does.
+func (w *writer) insert(id int) {
+	w.db.mu.Lock()
+	defer w.db.mu.Unlock()
+	w.db.outbox = append(w.db.outbox, outboxRow{w.xid, id})
+	w.rings = w.db.armed
+}
+
+func (w *writer) commit() {
+	w.db.mu.Lock()
+	defer w.db.mu.Unlock()
+	delete(w.db.open, w.xid)
+	if w.rings {
+		w.db.bell <- struct{}{}
+	}
+}
+
+func (db *pg) isArmed() bool {
+	db.mu.Lock()
+	defer db.mu.Unlock()
+	return db.armed
+}
+
+func (db *pg) sequenced() []int {
+	db.mu.Lock()
+	defer db.mu.Unlock()
+	return slices.Clone(db.log)
+}
+
+// Lead makes pg a Store.
+func (db *pg) Lead(context.Context) (eventlog.Session, error) { return session{db}, nil }
+
+type session struct{ db *pg }
+
+func (s session) Arm(_ context.Context, armed bool) error {
+	s.db.between()
+	s.db.mu.Lock()
+	defer s.db.mu.Unlock()
+	s.db.armed = armed
+	return nil
+}
+
+func (s session) Barrier(context.Context) (eventlog.XID, error) {
+	s.db.between()
+	s.db.mu.Lock()
+	defer s.db.mu.Unlock()
+	s.db.next++
+	return s.db.next - 1, nil
+}
+
+func (s session) Sequence(_ context.Context, mark eventlog.Mark, limit int) (eventlog.Batch, error) {
+	s.db.between()
+	s.db.mu.Lock()
+	defer s.db.mu.Unlock()
+	snapshot := eventlog.Snapshot{Xmin: s.db.next, Xmax: s.db.next}
+	for x := range s.db.open {
+		snapshot.Xmin = min(snapshot.Xmin, x)
+		snapshot.Open = append(snapshot.Open, x)
+	}
+	slices.SortFunc(s.db.outbox, func(a, b outboxRow) int { return a.id - b.id })
+	batch := eventlog.Batch{Snapshot: snapshot}
+	s.db.outbox = slices.DeleteFunc(s.db.outbox, func(r outboxRow) bool {
+		due := (r.xid >= mark.Next || slices.Contains(mark.Open, r.xid)) && !s.db.open[r.xid] && batch.Events < limit
+		if due {
+			s.db.log = append(s.db.log, r.id)
+			batch.Events++
+		}
+		return due
+	})
+	batch.Head = event.Seq(len(s.db.log))
+	return batch, nil
+}
+
+func (s session) WaitBell(ctx context.Context, longest time.Duration) error {
+	s.db.between()
+	select {
+	case <-ctx.Done():
+	case <-s.db.bell:
+	case <-time.After(longest):
+	}
+	return nil
+}
+
+func (session) Close() {}
+
+// sequence runs a sequencer that would oversleep by a day if a wake-up were
+// lost, for as long as the test function runs.
+func sequence(t *testing.T, db *pg, config eventlog.Config, test func()) {
+	t.Helper()
+	config.Poll = 24 * time.Hour
+	ctx, cancel := context.WithCancel(t.Context())
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		_ = eventlog.NewSequencer(db, slog.New(slog.DiscardHandler), config).Run(ctx)
+	}()
+	test()
+	cancel()
+	<-done
+}
+
+func TestSleepingSequencerIsWoken(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		db := newPG()
+		sequence(t, db, eventlog.Config{}, func() {
+			time.Sleep(time.Minute)
+			if !db.isArmed() {
+				t.Error("the bell is not armed after a minute of silence")
+			}
+			w := db.begin()
+			w.insert(1)
+			w.commit()
+			synctest.Wait()
+			if got := db.sequenced(); len(got) != 1 {
+				t.Errorf("sequenced %v at once, want the one event", got)
+			}
+		})
+	})
+}
+
+func TestBellIsDisarmedUnderLoadOnly(t *testing.T) {
+	t.Parallel()
+	for _, tt := range []struct {
+		name  string
+		every time.Duration
+		armed bool
+	}{{"50 a second", 20 * time.Millisecond, true}, {"1000 a second", time.Millisecond, false}} {
+		t.Run(tt.name, func(t *testing.T) {
+			t.Parallel()
+			synctest.Test(t, func(t *testing.T) {
+				db := newPG()
+				sequence(t, db, eventlog.Config{}, func() {
+					time.Sleep(time.Minute)
+					for id := range int(time.Second / tt.every) {
+						w := db.begin()
+						w.insert(id)
+						w.commit()
+						time.Sleep(tt.every)
+					}
+					if got := db.isArmed(); got != tt.armed {
+						t.Errorf("armed = %v, want %v", got, tt.armed)
+					}
+				})
+			})
+		})
+	}
+}
+
+// A writer that has read the bell before it was armed may commit at any time
+// afterwards; nobody rings for it.
+func TestSequencerWaitsForWritersOlderThanTheBell(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		db := newPG()
+		w := db.begin()
+		sequence(t, db, eventlog.Config{}, func() {
+			w.insert(1)
+			time.Sleep(time.Minute)
+			w.commit()
+			time.Sleep(time.Second)
+			if got := db.sequenced(); len(got) != 1 {
+				t.Errorf("sequenced %v, want the one event", got)
+			}
+		})
+	})
+}
+
+// Writers begin, insert and commit at any point between the sequencer's calls,
+// and each of their events is in the log soon, without the safety poll.
+func TestNoWakeUpIsLost(t *testing.T) {
+	t.Parallel()
+	rapid.Check(t, func(rt *rapid.T) {
+		// Each number is how many of a writer's three acts happen before the
+		// sequencer's next call; writers act in turn.
+		acts := rapid.SliceOfN(rapid.IntRange(0, 3), 1, 80).Draw(rt, "acts")
+		quiet := rapid.IntRange(0, 40).Draw(rt, "calls before")
+		limit := rapid.SampledFrom([]int{1, 2, 5, 5000}).Draw(rt, "batch")
+		synctest.Test(t, func(t *testing.T) {
+			db := newPG()
+			script := newScript(db, quiet, acts)
+			db.between = script.step
+			sequence(t, db, eventlog.Config{Batch: limit, Idle: 10 * time.Millisecond}, func() {
+				time.Sleep(time.Second)
+				script.finish()
+				time.Sleep(time.Second)
+				if got := db.sequenced(); len(got) != script.made {
+					t.Errorf("acts %v after %d calls: sequenced %v, want %d events", acts, quiet, got, script.made)
+				}
+			})
+		})
+	})
+}
+
+// script lets writers act between the calls of a sequencer.
+type script struct {
+	db    *pg
+	quiet int
+	acts  []int
+
+	mu     sync.Mutex // guards the fields below
+	first  *writer    // has begun
+	second *writer    // has inserted
+	made   int
+}
+
+func newScript(db *pg, quiet int, acts []int) *script {
+	return &script{db: db, quiet: quiet, acts: acts}
+}
+
+// step performs the next acts.
+func (s *script) step() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.quiet > 0 {
+		s.quiet--
+		return
+	}
+	if len(s.acts) == 0 {
+		return
+	}
+	for range s.acts[0] {
+		s.act()
+	}
+	s.acts = s.acts[1:]
+}
+
+// act commits what was inserted, or inserts what has begun, or begins.
+func (s *script) act() {
+	switch {
+	case s.second != nil:
+		s.second.commit()
+		s.second = nil
+	case s.first != nil:
+		s.made++
+		s.first.insert(s.made)
+		s.first, s.second = nil, s.first
+	default:
+		s.first = s.db.begin()
+	}
+}
+
+func (s *script) finish() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for s.first != nil || s.second != nil {
+		s.act()
+	}
+}
