@@ -1,0 +1,58 @@
+// Package auth says who is asking and what they may do: tokens, roles, and the
+// one policy.
+package auth
+
+import (
+	"errors"
+	"fmt"
+	"slices"
+	"time"
+)
+
+// Why somebody is turned away.
+var (
+	// ErrNoToken means that nothing says who is asking.
+	ErrNoToken = errors.New("no token")
+	// ErrBadToken means that a token is malformed or not signed by us.
+	ErrBadToken = errors.New("the token is not valid")
+	// ErrExpired means that a token was good once.
+	ErrExpired = errors.New("the token has expired")
+	// ErrForbidden means that we know who is asking, and they may not.
+	ErrForbidden = errors.New("not allowed")
+)
+
+// Role is what a principal is to Herald.
+type Role string
+
+// The roles. What each may do stands in policy.go.
+const (
+	RoleUser    Role = "user"
+	RoleWorker  Role = "worker"
+	RoleBackend Role = "backend"
+	RoleSupport Role = "support"
+	RoleAdmin   Role = "admin"
+)
+
+// Roles returns every role.
+func Roles() []Role { return []Role{RoleUser, RoleWorker, RoleBackend, RoleSupport, RoleAdmin} }
+
+// UnmarshalText reads a role.
+func (r *Role) UnmarshalText(text []byte) error {
+	if !slices.Contains(Roles(), Role(text)) {
+		return fmt.Errorf("%q is not a role: want user, worker, backend, support or admin", text)
+	}
+	*r = Role(text)
+	return nil
+}
+
+// Principal is who is asking and what they may do.
+type Principal struct {
+	User    string
+	Roles   []Role
+	Expires time.Time // when this stops being true
+}
+
+// Is reports whether the principal has any of the roles.
+func (p Principal) Is(roles ...Role) bool {
+	return slices.ContainsFunc(roles, func(r Role) bool { return slices.Contains(p.Roles, r) })
+}

@@ -1,0 +1,34 @@
+package auth
+
+import "strings"
+
+// The policy. Everything that is not allowed here is refused.
+//
+//	                      user    worker  backend  support  admin
+//	follow user:SELF      yes     yes     yes      yes      yes
+//	follow all            yes     yes     yes      yes      yes
+//	follow other topics   -       -       -        yes      yes
+//	start jobs            yes     -       yes      -        yes
+//	see a job             own     -       -        yes      yes
+//	cancel, retry, delete own     -       -        -        yes
+//	see an artifact       own     -       -        yes      yes
+
+// MayFollow reports whether the principal may follow the topic.
+func (p Principal) MayFollow(topic string) bool {
+	user, ok := strings.CutPrefix(topic, "user:")
+	return topic == "all" || ok && user == p.User || p.Is(RoleSupport, RoleAdmin)
+}
+
+// MayStart reports whether the principal may start jobs and upload what they
+// need, in its own name.
+func (p Principal) MayStart() bool { return p.Is(RoleUser, RoleBackend, RoleAdmin) }
+
+// MaySee reports whether the principal may see what the owner has.
+func (p Principal) MaySee(owner string) bool {
+	return p.Is(RoleUser) && p.User == owner || p.Is(RoleSupport, RoleAdmin)
+}
+
+// MayChange reports whether the principal may change what the owner has.
+func (p Principal) MayChange(owner string) bool {
+	return p.Is(RoleUser) && p.User == owner || p.Is(RoleAdmin)
+}
