@@ -4,6 +4,7 @@ package artifact
 
 import (
 	"encoding/json"
+	"errors"
 	"net/url"
 	"time"
 
@@ -19,6 +20,9 @@ const (
 	Thumbnails = "thumbnails"
 	Poster     = "poster"
 )
+
+// ErrNotFound is returned when there is no such artifact.
+var ErrNotFound = errors.New("there is no such file")
 
 // Artifact is an upload, or an output of a job, that is whole in the blob store.
 type Artifact struct {
@@ -40,22 +44,28 @@ func (a Artifact) URL() string {
 	return "/api/artifacts/" + a.ID.String() + "/" + url.PathEscape(a.Name)
 }
 
-// MarshalJSON writes the artifact as the API shows it.
-func (a Artifact) MarshalJSON() ([]byte, error) {
-	var jobID *uuid.UUID
-	if a.JobID != uuid.Nil {
-		jobID = &a.JobID
+// View is an artifact as the API shows it.
+type View struct {
+	ID          uuid.UUID       `json:"id"`
+	JobID       *uuid.UUID      `json:"job_id"`
+	Kind        string          `json:"kind"`
+	Name        string          `json:"name"`
+	ContentType string          `json:"content_type"`
+	Size        int64           `json:"size"`
+	SHA256      string          `json:"sha256"`
+	URL         string          `json:"url"`
+	CreatedAt   time.Time       `json:"created_at"`
+	Details     json.RawMessage `json:"details"`
+}
+
+// View returns the artifact as the API shows it.
+func (a Artifact) View() View {
+	v := View{
+		ID: a.ID, Kind: a.Kind, Name: a.Name, ContentType: a.ContentType, Size: a.Size, SHA256: a.SHA256, URL: a.URL(),
+		CreatedAt: a.CreatedAt, Details: a.Details,
 	}
-	return json.Marshal(struct {
-		ID          uuid.UUID       `json:"id"`
-		JobID       *uuid.UUID      `json:"job_id"`
-		Kind        string          `json:"kind"`
-		Name        string          `json:"name"`
-		ContentType string          `json:"content_type"`
-		Size        int64           `json:"size"`
-		SHA256      string          `json:"sha256"`
-		URL         string          `json:"url"`
-		CreatedAt   time.Time       `json:"created_at"`
-		Details     json.RawMessage `json:"details"`
-	}{a.ID, jobID, a.Kind, a.Name, a.ContentType, a.Size, a.SHA256, a.URL(), a.CreatedAt, a.Details})
+	if a.JobID != uuid.Nil {
+		v.JobID = &a.JobID
+	}
+	return v
 }

@@ -100,8 +100,24 @@ func (j Job) Topics() []event.Topic {
 	return append([]event.Topic{event.JobTopic(j.ID), event.UserTopic(j.Owner)}, j.Watchers...)
 }
 
-// ErrNotEnded is returned for what only an ended job allows.
-var ErrNotEnded = errors.New("the job has not ended")
+var (
+	// ErrNotFound is returned when there is no such job.
+	ErrNotFound = errors.New("there is no such job")
+	// ErrNotEnded is returned for what only an ended job allows.
+	ErrNotEnded = errors.New("the job has not ended")
+	// ErrSuperseded is returned to a worker whose entry in the queue is not the
+	// one that is to run the job now.
+	ErrSuperseded = errors.New("another entry of the queue runs the job")
+)
+
+// Filter says which of an owner's jobs are listed.
+type Filter struct {
+	Owner  string
+	States []State   // none: all
+	Kind   string    // empty: all
+	Before uuid.UUID // only jobs made before this one; zero: from the newest on
+	Limit  int
+}
 
 // DefaultAttempts is how often a job may fail unless it says otherwise.
 const DefaultAttempts = 3

@@ -39,7 +39,7 @@ func saveArtifact(ctx context.Context, q *dbsqlc.Queries, a artifact.Artifact) e
 func (db *DB) Artifact(ctx context.Context, id uuid.UUID) (artifact.Artifact, error) {
 	row, err := db.queries().ArtifactGet(ctx, id)
 	if err != nil {
-		return artifact.Artifact{}, fmt.Errorf("artifact %s: %w", id, notFound(err))
+		return artifact.Artifact{}, fmt.Errorf("artifact %s: %w", id, notFound(err, artifact.ErrNotFound))
 	}
 	return artifactOf(row.Artifact), nil
 }

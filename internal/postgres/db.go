@@ -16,9 +16,6 @@ import (
 	"herald/internal/postgres/dbsqlc"
 )
 
-// ErrNotFound is returned when what is asked for does not exist.
-var ErrNotFound = errors.New("not found")
-
 // DB is the database: a method for each thing done to it, each in one
 // transaction. It is safe for concurrent use.
 type DB struct {
@@ -110,10 +107,10 @@ func (db *DB) inTx(ctx context.Context, run func(tx pgx.Tx) error) error {
 	return pgx.BeginFunc(ctx, db.pool, run)
 }
 
-// notFound turns pgx's word for no row into ours.
-func notFound(err error) error {
+// notFound turns pgx's word for no row into one that says what was not found.
+func notFound(err, what error) error {
 	if errors.Is(err, pgx.ErrNoRows) {
-		return ErrNotFound
+		return what
 	}
 	return err
 }

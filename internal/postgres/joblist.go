@@ -11,26 +11,17 @@ import (
 	"herald/internal/postgres/dbsqlc"
 )
 
-// JobFilter says which of an owner's jobs are listed.
-type JobFilter struct {
-	Owner  string
-	States []job.State // none: all
-	Kind   string      // empty: all
-	Before uuid.UUID   // only jobs made before this one; zero: from the newest on
-	Limit  int
-}
-
 // Job reads a job.
 func (db *DB) Job(ctx context.Context, id uuid.UUID) (job.Job, error) {
 	row, err := db.queries().JobGet(ctx, id)
 	if err != nil {
-		return job.Job{}, fmt.Errorf("job %s: %w", id, notFound(err))
+		return job.Job{}, fmt.Errorf("job %s: %w", id, notFound(err, job.ErrNotFound))
 	}
 	return jobOf(row.Job)
 }
 
 // Jobs lists jobs, newest first.
-func (db *DB) Jobs(ctx context.Context, f JobFilter) ([]job.Job, error) {
+func (db *DB) Jobs(ctx context.Context, f job.Filter) ([]job.Job, error) {
 	if f.Before == uuid.Nil {
 		f.Before = uuid.Max
 	}

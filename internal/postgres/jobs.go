@@ -3,7 +3,6 @@ package postgres
 import (
 	"context"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"time"
 
@@ -14,10 +13,6 @@ import (
 	"herald/internal/job"
 	"herald/internal/postgres/dbsqlc"
 )
-
-// ErrSuperseded is returned to a worker whose entry in the queue is not the one
-// that is to run the job now.
-var ErrSuperseded = errors.New("another entry of the queue runs the job")
 
 // Queue is where jobs wait for their workers. Its methods act in the
 // transaction given.
@@ -60,12 +55,12 @@ func (db *DB) CreateJobTx(ctx context.Context, tx pgx.Tx, n job.New, queue Queue
 }
 
 // StartJob begins the job's next attempt for the worker that holds the entry of
-// the queue. It returns ErrSuperseded when another entry is to run the job,
+// the queue. It returns job.ErrSuperseded when another entry is to run the job,
 // and a *job.TransitionError when it is not waiting for a worker.
 func (db *DB) StartJob(ctx context.Context, id uuid.UUID, queueID int64, worker string, plan []job.Step) (job.Job, error) {
 	out, err := db.changeJob(ctx, id, func(_ pgx.Tx, j job.Job, now time.Time) (job.Outcome, error) {
 		if j.QueueID != queueID {
-			return job.Outcome{}, ErrSuperseded
+			return job.Outcome{}, job.ErrSuperseded
 		}
 		return j.Start(worker, plan, now)
 	})
@@ -170,7 +165,7 @@ func changeJobTx(ctx context.Context, tx pgx.Tx, id uuid.UUID, change changeFunc
 	q := dbsqlc.New(tx)
 	row, err := q.JobGetForUpdate(ctx, id)
 	if err != nil {
-		return job.Outcome{}, fmt.Errorf("job %s: %w", id, notFound(err))
+		return job.Outcome{}, fmt.Errorf("job %s: %w", id, notFound(err, job.ErrNotFound))
 	}
 	j, err := jobOf(row.Job)
 	if err != nil {

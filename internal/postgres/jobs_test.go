@@ -85,8 +85,8 @@ func TestStartJobIsFenced(t *testing.T) {
 	t.Parallel()
 	db, q := open(t), &queue{}
 	j := create(t, db, q)
-	if _, err := db.StartJob(t.Context(), j.ID, j.QueueID+1, "w", nil); !errors.Is(err, postgres.ErrSuperseded) {
-		t.Errorf("StartJob(another entry) = %v, want %v", err, postgres.ErrSuperseded)
+	if _, err := db.StartJob(t.Context(), j.ID, j.QueueID+1, "w", nil); !errors.Is(err, job.ErrSuperseded) {
+		t.Errorf("StartJob(another entry) = %v, want %v", err, job.ErrSuperseded)
 	}
 	if _, err := db.StartJob(t.Context(), j.ID, j.QueueID, "w", nil); err != nil {
 		t.Fatal(err)
@@ -95,8 +95,8 @@ func TestStartJobIsFenced(t *testing.T) {
 	if _, err := db.StartJob(t.Context(), j.ID, j.QueueID, "w", nil); !errors.As(err, &transition) {
 		t.Errorf("StartJob(running) = %v, want a *TransitionError", err)
 	}
-	if _, err := db.StartJob(t.Context(), uuid.New(), 1, "w", nil); !errors.Is(err, postgres.ErrNotFound) {
-		t.Errorf("StartJob(unknown) = %v, want %v", err, postgres.ErrNotFound)
+	if _, err := db.StartJob(t.Context(), uuid.New(), 1, "w", nil); !errors.Is(err, job.ErrNotFound) {
+		t.Errorf("StartJob(unknown) = %v, want %v", err, job.ErrNotFound)
 	}
 }
 
@@ -219,8 +219,8 @@ func TestRetryAndDelete(t *testing.T) {
 	if err := db.DeleteJob(t.Context(), j.ID, "demo"); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := db.Job(t.Context(), j.ID); !errors.Is(err, postgres.ErrNotFound) {
-		t.Errorf("Job(deleted) = %v, want %v", err, postgres.ErrNotFound)
+	if _, err := db.Job(t.Context(), j.ID); !errors.Is(err, job.ErrNotFound) {
+		t.Errorf("Job(deleted) = %v, want %v", err, job.ErrNotFound)
 	}
 	if head := drain(t, db); head != 6 {
 		t.Errorf("the log ends at %d, want 6: a deleted job's events stay", head)
@@ -256,14 +256,14 @@ func TestJobsListsPages(t *testing.T) {
 	}
 	for _, tt := range []struct {
 		name   string
-		filter postgres.JobFilter
+		filter job.Filter
 		want   []uuid.UUID
 	}{
-		{"first page", postgres.JobFilter{Owner: "demo", Limit: 2}, made[:2]},
-		{"next page", postgres.JobFilter{Owner: "demo", Limit: 2, Before: made[1]}, made[2:4]},
-		{"last page", postgres.JobFilter{Owner: "demo", Limit: 2, Before: made[3]}, made[4:]},
-		{"by state", postgres.JobFilter{Owner: "demo", Limit: 9, States: []job.State{job.Cancelled}}, made[2:3]},
-		{"by kind", postgres.JobFilter{Owner: "demo", Limit: 9, Kind: "other"}, nil},
+		{"first page", job.Filter{Owner: "demo", Limit: 2}, made[:2]},
+		{"next page", job.Filter{Owner: "demo", Limit: 2, Before: made[1]}, made[2:4]},
+		{"last page", job.Filter{Owner: "demo", Limit: 2, Before: made[3]}, made[4:]},
+		{"by state", job.Filter{Owner: "demo", Limit: 9, States: []job.State{job.Cancelled}}, made[2:3]},
+		{"by kind", job.Filter{Owner: "demo", Limit: 9, Kind: "other"}, nil},
 	} {
 		jobs, err := db.Jobs(t.Context(), tt.filter)
 		var got []uuid.UUID

@@ -18,14 +18,11 @@ func (db *DB) StartNode(ctx context.Context, id string) error {
 	return db.queries().NodeStart(ctx, id)
 }
 
-// BeatNode says that a node is alive. It returns ErrNotFound when the node was
-// taken for dead and removed.
-func (db *DB) BeatNode(ctx context.Context, id string) error {
+// BeatNode says that a node is alive. It reports whether the node is still
+// entered.
+func (db *DB) BeatNode(ctx context.Context, id string) (entered bool, err error) {
 	n, err := db.queries().NodeBeat(ctx, id)
-	if err == nil && n == 0 {
-		return fmt.Errorf("node %s: %w", id, ErrNotFound)
-	}
-	return err
+	return n > 0, err
 }
 
 // StopNode removes a node that has ended.

@@ -1,0 +1,87 @@
+// Command herald is Herald: 'herald up' runs all of it in one process, the
+// other commands run parts of it or look after it.
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"os/signal"
+	"syscall"
+
+	"github.com/alecthomas/kong"
+
+	"herald/internal/config"
+)
+
+// cli is the command line.
+type cli struct {
+	Up      upCmd      `cmd:"" help:"Run everything in one process, with a Postgres of its own unless one is given."`
+	Serve   serveCmd   `cmd:"" help:"Run an API node: the API, the streams and the web app."`
+	Work    workCmd    `cmd:"" help:"Run a worker node: it takes jobs from the queue."`
+	Migrate migrateCmd `cmd:"" help:"Bring the database's schema up to this program's version."`
+	Token   tokenCmd   `cmd:"" help:"Print a signed token, or a sign-in link, for a user."`
+}
+
+func main() {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	code := run(ctx, os.Args[1:], os.Environ(), os.Stdout, os.Stderr)
+	stop()
+	os.Exit(code)
+}
+
+// usage is the exit status for a command line or environment that makes no
+// sense; other failures exit with 1.
+const usage = 2
+
+// run is main without the process: it returns the exit status.
+func run(ctx context.Context, args, environ []string, stdout, stderr io.Writer) int {
+	var c cli
+	code := -1
+	parser, err := kong.New(&c,
+		kong.Name("herald"),
+		kong.Description("Herald tells people how their jobs are doing: durable progress, live in the browser."),
+		kong.Vars{"data_dir": config.DefaultDataDir()},
+		kong.Writers(stdout, stderr),
+		kong.Exit(func(status int) { code = status }),
+		kong.ConfigureHelp(kong.HelpOptions{Compact: true}),
+		kong.BindTo(ctx, (*context.Context)(nil)),
+		kong.Bind(&terminal{stdout: stdout, stderr: stderr}),
+	)
+	if err != nil {
+		panic(err) // the command line's definition is wrong
+	}
+	parsed, err := parser.Parse(args)
+	if code >= 0 { // --help was asked for and given
+		return code
+	}
+	if err == nil {
+		err = config.CheckEnvironment(environ, variables(parser))
+	}
+	if err != nil {
+		fmt.Fprintf(stderr, "herald: %v (try 'herald --help')\n", err)
+		return usage
+	}
+	if err := parsed.Run(); err != nil && !errors.Is(err, context.Canceled) {
+		fmt.Fprintf(stderr, "herald: %v\n", err)
+		return 1
+	}
+	return 0
+}
+
+// terminal is where a command writes: results to stdout, all else to stderr.
+type terminal struct{ stdout, stderr io.Writer }
+
+// variables lists the environment variables that any command knows.
+func variables(parser *kong.Kong) []string {
+	var names []string
+	_ = kong.Visit(parser.Model, func(node kong.Visitable, next kong.Next) error {
+		if flag, ok := node.(*kong.Flag); ok {
+			names = append(names, flag.Envs...)
+		}
+		return next(nil)
+	})
+	return names
+}

@@ -1,0 +1,213 @@
+// Package app puts the parts together: it builds a Node from a Config and runs
+// it. It alone sees both the database and those who use it.
+package app
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"net/http"
+	"os"
+	"syscall"
+	"time"
+
+	"github.com/google/uuid"
+	"gocloud.dev/blob"
+	_ "gocloud.dev/blob/fileblob" // the folder that blobs are kept in by default
+
+	"herald/internal/auth"
+	"herald/internal/broker"
+	"herald/internal/bus/pgbus"
+	"herald/internal/config"
+	"herald/internal/eventlog"
+	"herald/internal/ffmpeg"
+	"herald/internal/httpapi"
+	"herald/internal/hub"
+	"herald/internal/job"
+	"herald/internal/postgres"
+	"herald/internal/progress"
+	"herald/internal/worker"
+	"herald/web"
+)
+
+// Roles say what a node does.
+type Roles struct {
+	API    bool // serves the API and the web app, and sequences the log when it leads
+	Worker bool // works jobs
+}
+
+// Node is one running process: API, workers, or both.
+type Node struct {
+	config config.Config
+	roles  Roles
+	log    *slog.Logger
+}
+
+// New returns a Node that does nothing until Run. The Config is complete.
+func New(c config.Config, roles Roles, log *slog.Logger) *Node {
+	if c.Node == "" {
+		host, err := os.Hostname()
+		if err != nil {
+			host = "node"
+		}
+		c.Node = host + "-" + uuid.NewString()[:8]
+	}
+	return &Node{config: c, roles: roles, log: log}
+}
+
+// drainTime bounds how long a node that stops waits for its requests.
+const drainTime = 10 * time.Second
+
+// Run works until ctx ends. It then stops in order: no more requests, streams
+// told to come back, jobs handed back to the queue; then the sequencer and the
+// broker, which carry the news of it; the database last. It calls ready once
+// the node answers, with its address, or nil for a node without an API.
+func (n *Node) Run(ctx context.Context, ready func(net.Addr)) error {
+	db, err := postgres.Open(ctx, n.config.DatabaseURL, postgres.Config{Direct: n.config.DirectURL})
+	if err != nil {
+		return err
+	}
+	defer db.Close()
+	bucket, err := blob.OpenBucket(ctx, n.config.BlobURL)
+	if err != nil {
+		return fmt.Errorf("open the blob store: %w; look at --blob-url", err)
+	}
+	defer bucket.Close() //nolint:errcheck // nothing is left to be written
+	queue, err := worker.NewQueue(db.Pool(), n.log)
+	if err != nil {
+		return err
+	}
+	b := build{Node: n, db: db, bucket: bucket, queue: queue}
+	if n.roles.API {
+		if err := b.api(ctx, ready); err != nil {
+			return err
+		}
+	}
+	if n.roles.Worker {
+		if err := b.worker(); err != nil {
+			return err
+		}
+	}
+	if !n.roles.API {
+		ready(nil)
+	}
+	return runInOrder(ctx, b.front, b.back)
+}
+
+// build is a node's parts while they are put together.
+type build struct {
+	*Node
+	db          *postgres.DB
+	bucket      *blob.Bucket
+	queue       *worker.Queue
+	front, back []part
+}
+
+// api adds what serves people: the log's sequencer and broker behind, the HTTP
+// server in front.
+func (b *build) api(ctx context.Context, ready func(net.Addr)) error {
+	key, err := auth.LoadOrCreateKey(b.config.KeyFile)
+	if err != nil {
+		return err
+	}
+	fanout := hub.New(hub.Config{})
+	follower := broker.New(b.db, pgbus.New(b.db.Session, postgres.LogChannel, b.log), fanout, httpapi.EncodeEvent, b.log,
+		broker.Config{})
+	handler, err := httpapi.New(httpapi.Deps{
+		Node: b.config.Node, Log: b.log, Tokens: key, Jobs: jobs{b.db, b.queue}, Artifacts: b.db, Events: b.db, Snapshots: b.db,
+		Broker: follower, Blobs: b.bucket, MaxUpload: int64(b.config.MaxUploadSize), Validate: worker.ValidateArgs,
+		Presets: worker.Presets(), Ping: b.db.Ping, App: web.Assets(),
+	})
+	if err != nil {
+		return err
+	}
+	listener, err := listen(ctx, b.config.Addr)
+	if err != nil {
+		return err
+	}
+	sequencer := eventlog.NewSequencer(b.db, b.log, eventlog.Config{})
+	b.back = append(b.back, sequencer.Run, follower.Run)
+	b.front = append(b.front, func(ctx context.Context) error {
+		ready(listener.Addr())
+		return serve(ctx, listener, handler, fanout, b.log)
+	})
+	return nil
+}
+
+// worker adds what works jobs.
+func (b *build) worker() error {
+	tools, err := ffmpeg.Find()
+	if err != nil {
+		return err
+	}
+	pool, err := worker.NewPool(worker.Deps{
+		Node: b.config.Node, Log: b.log, Store: b.db, Pool: b.db.Pool(), Queue: b.queue, Blobs: b.bucket, Tools: tools,
+		Reporter: progress.New(b.db, progress.Config{}), Workers: b.config.Workers,
+	})
+	if err != nil {
+		return err
+	}
+	b.front = append(b.front, pool.Run)
+	return nil
+}
+
+// listen takes the address. Its error says what to do when it is taken.
+func listen(ctx context.Context, addr string) (net.Listener, error) {
+	var lc net.ListenConfig
+	listener, err := lc.Listen(ctx, "tcp", addr)
+	if errors.Is(err, syscall.EADDRINUSE) {
+		return nil, fmt.Errorf("%s is taken by another program: end that one, or choose another address with --addr", addr)
+	}
+	if err != nil {
+		return nil, fmt.Errorf("serve on %s: %w", addr, err)
+	}
+	return listener, nil
+}
+
+// serve answers requests until ctx ends; then it ends the streams and waits for
+// the other requests, but not for long.
+func serve(ctx context.Context, listener net.Listener, handler http.Handler, streams *hub.Hub, log *slog.Logger) error {
+	server := &http.Server{
+		Handler:           handler,
+		ReadHeaderTimeout: 10 * time.Second,
+		IdleTimeout:       2 * time.Minute,
+		MaxHeaderBytes:    64 << 10,
+		ErrorLog:          slog.NewLogLogger(log.Handler(), slog.LevelDebug),
+	}
+	stopped := make(chan error, 1)
+	stop := context.AfterFunc(ctx, func() {
+		streams.Close()
+		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), drainTime)
+		defer cancel()
+		err := server.Shutdown(ctx)
+		if errors.Is(err, context.DeadlineExceeded) {
+			err = server.Close()
+		}
+		stopped <- err
+	})
+	if err := server.Serve(listener); !errors.Is(err, http.ErrServerClosed) {
+		stop()
+		return fmt.Errorf("serve: %w", err)
+	}
+	return <-stopped
+}
+
+// jobs gives the API the database's jobs together with the queue they wait in.
+type jobs struct {
+	*postgres.DB
+	queue *worker.Queue
+}
+
+func (j jobs) CreateJob(ctx context.Context, n job.New) (job.Job, error) {
+	return j.DB.CreateJob(ctx, n, j.queue)
+}
+
+func (j jobs) CancelJob(ctx context.Context, id uuid.UUID, actor string) (job.Job, error) {
+	return j.DB.CancelJob(ctx, id, actor, j.queue)
+}
+
+func (j jobs) RetryJob(ctx context.Context, id uuid.UUID, actor string) (job.Job, error) {
+	return j.DB.RetryJob(ctx, id, actor, j.queue)
+}
