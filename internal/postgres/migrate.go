@@ -16,6 +16,9 @@ import (
 // name, so that Herald can live in a database that another program migrates.
 const migrationsTable = "herald_migrations"
 
+// lockTries is how many seconds a process waits for another one that migrates.
+const lockTries = 300
+
 // Migrate brings the schema of the database at the URL up to this program's
 // version. Any number of processes may call it at once: one works, the others
 // wait for it.
@@ -39,6 +42,9 @@ func withMigrations(ctx context.Context, url string, run func(*goose.Provider) e
 	if err != nil {
 		return err
 	}
+	// A role that is called herald would otherwise look into the schema of that
+	// name first, once there is one, and not find goose's table.
+	config.ConnConfig.RuntimeParams["search_path"] = "public"
 	pool, err := pgxpool.NewWithConfig(ctx, config)
 	if err != nil {
 		return fmt.Errorf("connect to the database: %w", err)
@@ -49,7 +55,7 @@ func withMigrations(ctx context.Context, url string, run func(*goose.Provider) e
 	}
 	db := stdlib.OpenDBFromPool(pool)
 	defer db.Close() //nolint:errcheck // it only gives connections back to the pool
-	locker, err := lock.NewPostgresSessionLocker()
+	locker, err := lock.NewPostgresSessionLocker(lock.WithLockTimeout(1, lockTries))
 	if err != nil {
 		return fmt.Errorf("make the migrations' lock: %w", err)
 	}
