@@ -162,7 +162,11 @@ func (j *Job) end(r Report, now time.Time) {
 		j.Result = r.Result
 		j.Steps = slices.Clone(j.Steps)
 		j.finishSteps(len(j.Steps), now)
-	case Queued, Running, Retrying, Cancelling, Failed, Cancelled:
+	case Retrying:
+		if r.Unblamed {
+			j.MaxAttempts++
+		}
+	case Queued, Running, Cancelling, Failed, Cancelled:
 	}
 	if r.State.Ended() {
 		j.FinishedAt = &now

@@ -334,6 +334,15 @@ func TestLoseEndsWhatHasNoAttemptLeft(t *testing.T) {
 	}
 }
 
+func TestAnUnblamedAttemptDoesNotCount(t *testing.T) {
+	t.Parallel()
+	r := job.Report{Attempt: 1, State: job.Retrying, Error: "The worker is shutting down.", Unblamed: true}
+	out, err := running(t).Apply(r, now)
+	if err != nil || out.Job.MaxAttempts != job.DefaultAttempts+1 {
+		t.Errorf("Apply() = at most %d attempts, %v, want %d", out.Job.MaxAttempts, err, job.DefaultAttempts+1)
+	}
+}
+
 func TestReportCheck(t *testing.T) {
 	t.Parallel()
 	for _, tt := range []struct {

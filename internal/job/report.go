@@ -46,9 +46,10 @@ type Report struct {
 	Details   json.RawMessage // numbers of the worker's own that a page may show; a JSON object
 	Remaining *time.Duration  // the worker's estimate of the time left
 
-	Error   string          // what went wrong; required with Retrying and Failed
-	RetryAt *time.Time      // with Retrying: when the next attempt may start
-	Result  json.RawMessage // with Succeeded: what came of it
+	Error    string          // what went wrong; required with Retrying and Failed
+	RetryAt  *time.Time      // with Retrying: when the next attempt may start
+	Unblamed bool            // with Retrying: the attempt does not count as a failure, so there may be one more
+	Result   json.RawMessage // with Succeeded: what came of it
 }
 
 // Heartbeat reports whether r says nothing but that its worker is alive.
@@ -78,6 +79,7 @@ func (r Report) Merge(later Report) Report {
 	set(&r.Remaining, later.Remaining)
 	set(&r.Error, later.Error)
 	set(&r.RetryAt, later.RetryAt)
+	set(&r.Unblamed, later.Unblamed)
 	if later.Details != nil {
 		r.Details = later.Details
 	}

@@ -55,16 +55,34 @@ func (db *DB) CreateJobTx(ctx context.Context, tx pgx.Tx, n job.New, queue Queue
 }
 
 // StartJob begins the job's next attempt for the worker that holds the entry of
-// the queue. It returns job.ErrSuperseded when another entry is to run the job,
-// and a *job.TransitionError when it is not waiting for a worker.
+// the queue. An attempt that the same entry began before is thereby lost. It
+// returns job.ErrSuperseded when another entry is to run the job, and a
+// *job.TransitionError when it is not waiting for a worker.
 func (db *DB) StartJob(ctx context.Context, id uuid.UUID, queueID int64, worker string, plan []job.Step) (job.Job, error) {
-	out, err := db.changeJob(ctx, id, func(_ pgx.Tx, j job.Job, now time.Time) (job.Outcome, error) {
-		if j.QueueID != queueID {
-			return job.Outcome{}, job.ErrSuperseded
+	var started job.Job
+	err := db.inTx(ctx, func(tx pgx.Tx) error {
+		lost, err := changeJobTx(ctx, tx, id, func(_ pgx.Tx, j job.Job, now time.Time) (job.Outcome, error) {
+			if j.QueueID != queueID {
+				return job.Outcome{}, job.ErrSuperseded
+			}
+			return j.Lose(now)
+		})
+		if err != nil {
+			return err
 		}
-		return j.Start(worker, plan, now)
+		if started = lost.Job; started.State.Ended() {
+			return nil
+		}
+		out, err := changeJobTx(ctx, tx, id, func(_ pgx.Tx, j job.Job, now time.Time) (job.Outcome, error) {
+			return j.Start(worker, plan, now)
+		})
+		started = out.Job
+		return err
 	})
-	return out.Job, err
+	if err == nil && started.State.Ended() {
+		err = &job.TransitionError{From: started.State, To: job.Running}
+	}
+	return started, err
 }
 
 // RecordReport records what a worker reports. The outcome says whether the

@@ -91,9 +91,17 @@ func TestStartJobIsFenced(t *testing.T) {
 	if _, err := db.StartJob(t.Context(), j.ID, j.QueueID, "w", nil); err != nil {
 		t.Fatal(err)
 	}
+	for attempt := 2; attempt <= job.DefaultAttempts; attempt++ {
+		again, err := db.StartJob(t.Context(), j.ID, j.QueueID, "w", nil)
+		if err != nil || again.Attempt != attempt {
+			t.Errorf("StartJob(the same entry) = attempt %d, %v, want %d", again.Attempt, err, attempt)
+		}
+	}
 	var transition *job.TransitionError
-	if _, err := db.StartJob(t.Context(), j.ID, j.QueueID, "w", nil); !errors.As(err, &transition) {
-		t.Errorf("StartJob(running) = %v, want a *TransitionError", err)
+	for range 2 {
+		if _, err := db.StartJob(t.Context(), j.ID, j.QueueID, "w", nil); !errors.As(err, &transition) || transition.From != job.Failed {
+			t.Errorf("StartJob(no attempt left) = %v, want a *TransitionError from %s", err, job.Failed)
+		}
 	}
 	if _, err := db.StartJob(t.Context(), uuid.New(), 1, "w", nil); !errors.Is(err, job.ErrNotFound) {
 		t.Errorf("StartJob(unknown) = %v, want %v", err, job.ErrNotFound)

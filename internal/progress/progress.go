@@ -14,9 +14,15 @@ import (
 	"herald/internal/job"
 )
 
-// ErrOver is returned to a worker whose attempt is over: the job has ended,
-// or another attempt has begun. The worker stops; nothing it says counts.
-var ErrOver = errors.New("the attempt is over")
+// Why a worker is to stop.
+var (
+	// ErrOver means that the job has ended, or another attempt has begun;
+	// nothing that this one says counts any more.
+	ErrOver = errors.New("the attempt is over")
+	// ErrCancelled means that somebody has asked for the job's end. The worker
+	// stops, and reports that the job is cancelled.
+	ErrCancelled = errors.New("the job is to be cancelled")
+)
 
 // Recorder records a report in one transaction.
 type Recorder interface {
@@ -46,8 +52,8 @@ func New(recorder Recorder, config Config) *Reporter {
 	return &Reporter{recorder: recorder, config: config}
 }
 
-// Report records one report at once. When it returns nil, the report is
-// committed.
+// Report records one report at once. When it returns nil or ErrCancelled, the
+// report is committed.
 func (r *Reporter) Report(ctx context.Context, id uuid.UUID, report job.Report) error {
 	out, err := r.recorder.RecordReport(ctx, id, report)
 	if err != nil {
@@ -55,6 +61,9 @@ func (r *Reporter) Report(ctx context.Context, id uuid.UUID, report job.Report) 
 	}
 	if out.Late {
 		return fmt.Errorf("report on job %s, attempt %d: %w", id, report.Attempt, ErrOver)
+	}
+	if out.Job.State == job.Cancelling {
+		return ErrCancelled
 	}
 	return nil
 }
@@ -126,8 +135,8 @@ func (a *Attempt) take() *job.Report {
 
 // Run records progress at the reporter's pace, and heartbeats in between, until
 // ctx ends; what still waits then is left to Report and With. It returns
-// ErrOver as soon as a report comes too late, and the *job.InvalidError of one
-// that is refused, so that the worker's own context can end with it. Any other
+// ErrOver or ErrCancelled as soon as a report is answered so, and the
+// *job.InvalidError of one that is refused, so that the worker's own context can end with it. Any other
 // failure is tried again, merged with what has come since: a database that is
 // away for a moment is no reason to stop the work.
 func (a *Attempt) Run(ctx context.Context) error {
@@ -141,8 +150,7 @@ func (a *Attempt) Run(ctx context.Context) error {
 			}
 		case <-time.After(a.reporter.config.Heartbeat):
 		}
-		var invalid *job.InvalidError
-		if err := a.flush(ctx); errors.Is(err, ErrOver) || errors.As(err, &invalid) {
+		if err := a.flush(ctx); isFinal(err) {
 			return err
 		}
 		select {
@@ -153,6 +161,12 @@ func (a *Attempt) Run(ctx context.Context) error {
 	}
 }
 
+// isFinal reports whether saying it again would be of no use.
+func isFinal(err error) bool {
+	var invalid *job.InvalidError
+	return errors.Is(err, ErrOver) || errors.Is(err, ErrCancelled) || errors.As(err, &invalid)
+}
+
 // flush records what waits, or a heartbeat when nothing does. What could not be
 // recorded waits on.
 func (a *Attempt) flush(ctx context.Context) error {
@@ -160,7 +174,7 @@ func (a *Attempt) flush(ctx context.Context) error {
 	defer a.recording.Unlock()
 	r := a.with(job.Report{})
 	err := a.reporter.Report(ctx, a.id, r)
-	if err != nil && !r.Heartbeat() {
+	if err != nil && !isFinal(err) && !r.Heartbeat() {
 		a.putBack(r)
 	}
 	return err

@@ -27,6 +27,7 @@ type recorder struct {
 	reports []job.Report
 	at      []time.Duration
 	late    bool
+	state   job.State
 	fail    error
 }
 
@@ -38,7 +39,7 @@ func (r *recorder) RecordReport(_ context.Context, _ uuid.UUID, report job.Repor
 	}
 	r.reports = append(r.reports, report)
 	r.at = append(r.at, time.Since(r.began))
-	return job.Outcome{Late: r.late}, nil
+	return job.Outcome{Late: r.late, Job: job.Job{State: r.state}}, nil
 }
 
 func (r *recorder) setFail(err error) {
@@ -168,6 +169,19 @@ func TestRunEndsWhenTheAttemptIsOver(t *testing.T) {
 		a.Progress(share(0.1))
 		if err := <-result; !errors.Is(err, progress.ErrOver) {
 			t.Errorf("Run() = %v, want %v", err, progress.ErrOver)
+		}
+	})
+}
+
+func TestRunEndsWhenTheJobIsToBeCancelled(t *testing.T) {
+	t.Parallel()
+	run(t, func(t *testing.T, rec *recorder, _ *progress.Attempt, result <-chan error) {
+		t.Helper()
+		rec.mu.Lock()
+		rec.state = job.Cancelling
+		rec.mu.Unlock()
+		if err := <-result; !errors.Is(err, progress.ErrCancelled) { // with the next heartbeat
+			t.Errorf("Run() = %v, want %v", err, progress.ErrCancelled)
 		}
 	})
 }
