@@ -1,0 +1,156 @@
+package ffmpeg
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"math"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"time"
+)
+
+// ErrNotMedia is returned for a file that ffprobe makes nothing of. The error
+// that wraps it has what ffprobe said.
+var ErrNotMedia = errors.New("the file is not a video or sound that can be processed")
+
+// Media is what a file holds.
+type Media struct {
+	Duration time.Duration // 0 when it is not known
+	HasVideo bool
+	HasAudio bool
+	Width    int // as it is to be shown: turned, and with square pixels
+	Height   int
+	FPS      float64 // 0 when it is not known
+}
+
+// Frames is about how many pictures there are, or 0 when that is not known.
+func (m Media) Frames() int64 { return int64(math.Round(m.Duration.Seconds() * m.FPS)) }
+
+// maxProbe bounds what ffprobe may print, in bytes.
+const maxProbe = 1 << 20
+
+// Probe looks into a file.
+func (t Tools) Probe(ctx context.Context, path string) (Media, error) {
+	args := append([]string{"-v", "error", "-print_format", "json", "-show_format", "-show_streams"}, untrusted()...)
+	out := &limited{limit: maxProbe}
+	said, err := run(ctx, filepath.Dir(path), out, t.FFprobe, append(args, "-i", "file:"+path)...)
+	if ctx.Err() != nil {
+		return Media{}, err
+	}
+	if err != nil {
+		return Media{}, fmt.Errorf("%w: %w", ErrNotMedia, &Error{Program: "ffprobe", Said: explain(said, path), Err: err})
+	}
+	m, err := parseProbe(out.Bytes())
+	if err != nil {
+		return Media{}, fmt.Errorf("%w: %w", ErrNotMedia, err)
+	}
+	return m, nil
+}
+
+// explain puts ffprobe's words so that they mean something to the person who
+// sent the file.
+func explain(said, path string) string {
+	said = strings.NewReplacer("file:"+path+": ", "", "file:"+path, "the file", path, "the file").Replace(said)
+	if strings.Contains(said, "not on whitelist") {
+		return "this kind of file is not taken: it can make the server read other files"
+	}
+	return said
+}
+
+// limited is a buffer that takes no more than its limit.
+type limited struct {
+	bytes.Buffer
+	limit int
+}
+
+func (l *limited) Write(b []byte) (int, error) {
+	if l.Len()+len(b) > l.limit {
+		return 0, fmt.Errorf("more than %d bytes of output", l.limit)
+	}
+	return l.Buffer.Write(b)
+}
+
+// probed is what ffprobe prints, as far as it concerns us.
+type probed struct {
+	Format struct {
+		Duration string `json:"duration"`
+	} `json:"format"`
+	Streams []probedStream `json:"streams"`
+}
+
+type probedStream struct {
+	Type        string `json:"codec_type"`
+	Codec       string `json:"codec_name"`
+	Width       int    `json:"width"`
+	Height      int    `json:"height"`
+	Aspect      string `json:"sample_aspect_ratio"`
+	Rate        string `json:"avg_frame_rate"`
+	Duration    string `json:"duration"`
+	Disposition struct {
+		AttachedPicture int `json:"attached_pic"`
+	} `json:"disposition"`
+	SideData []struct {
+		Rotation float64 `json:"rotation"`
+	} `json:"side_data_list"`
+}
+
+func parseProbe(output []byte) (Media, error) {
+	var p probed
+	if err := json.Unmarshal(output, &p); err != nil {
+		return Media{}, fmt.Errorf("read what ffprobe says: %w", err)
+	}
+	m := Media{Duration: seconds(p.Format.Duration)}
+	for _, s := range p.Streams {
+		switch {
+		case s.Type == "audio" && s.Codec != "":
+			m.HasAudio = true
+		case s.Type == "video" && s.Codec != "" && s.Disposition.AttachedPicture == 0 && !m.HasVideo && s.Width > 0 && s.Height > 0:
+			m.HasVideo = true
+			m.Width, m.Height = s.shown()
+			m.FPS = ratio(s.Rate, ':', '/')
+		}
+		m.Duration = max(m.Duration, seconds(s.Duration))
+	}
+	return m, nil
+}
+
+// shown is the size of the picture when its pixels are square and it stands
+// upright.
+func (s probedStream) shown() (width, height int) {
+	width, height = s.Width, s.Height
+	if aspect := ratio(s.Aspect, ':', '/'); aspect > 0 && aspect < 100 {
+		width = max(1, int(math.Round(float64(width)*aspect)))
+	}
+	for _, data := range s.SideData {
+		if quarter := int(math.Round(math.Abs(data.Rotation) / 90)); quarter%2 == 1 {
+			width, height = height, width
+		}
+	}
+	return width, height
+}
+
+func seconds(text string) time.Duration {
+	s, err := strconv.ParseFloat(text, 64)
+	if err != nil || !(s > 0 && s < 1e8) {
+		return 0
+	}
+	return time.Duration(s * float64(time.Second))
+}
+
+// ratio reads a ratio such as 30000/1001; 0 is none.
+func ratio(text string, separators ...rune) float64 {
+	parts := strings.FieldsFunc(text, func(r rune) bool { return strings.ContainsRune(string(separators), r) })
+	if len(parts) != 2 {
+		return 0
+	}
+	a, errA := strconv.ParseFloat(parts[0], 64)
+	b, errB := strconv.ParseFloat(parts[1], 64)
+	if errA != nil || errB != nil || !(a > 0 && b > 0) || math.IsInf(a/b, 0) {
+		return 0
+	}
+	return a / b
+}
