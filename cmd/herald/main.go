@@ -54,6 +54,9 @@ func run(ctx context.Context, args, environ []string, stdout, stderr io.Writer) 
 		panic(err) // the command line's definition is wrong
 	}
 	parsed, err := parser.Parse(args)
+	if err != nil {
+		err = fmt.Errorf("%w; 'herald --help' says what there is", err)
+	}
 	if code >= 0 { // --help was asked for and given
 		return code
 	}
@@ -61,7 +64,7 @@ func run(ctx context.Context, args, environ []string, stdout, stderr io.Writer) 
 		err = config.CheckEnvironment(environ, variables(parser))
 	}
 	if err != nil {
-		fmt.Fprintf(stderr, "herald: %v (try 'herald --help')\n", err)
+		fmt.Fprintf(stderr, "herald: %v\n", err)
 		return usage
 	}
 	if err := parsed.Run(); err != nil && !errors.Is(err, context.Canceled) {

@@ -20,6 +20,9 @@ import (
 // demoUser is whom the link signs in that 'herald up' prints.
 const demoUser = "demo"
 
+// database is the one that is used of Herald's own Postgres.
+const database = "postgres"
+
 // stopTime bounds how long Herald waits for its own Postgres to stop.
 const stopTime = 20 * time.Second
 
@@ -38,7 +41,7 @@ func (c *upCmd) Run(ctx context.Context, t *terminal) (err error) {
 		c.Node = "local" // the data folder is locked, so what an earlier run was at is known to be lost
 	}
 	if c.DatabaseURL == "" {
-		server, err := c.database(ctx, log)
+		server, err := c.startPostgres(ctx, log)
 		if err != nil {
 			return err
 		}
@@ -54,7 +57,7 @@ func (c *upCmd) Run(ctx context.Context, t *terminal) (err error) {
 			<-server.Done()
 			cancel(errors.New("Herald's own Postgres has ended; its last words are in the log"))
 		}()
-		c.DatabaseURL = server.URL("postgres")
+		c.DatabaseURL = server.URL(database)
 		c.DirectURL = c.DatabaseURL
 	}
 	if err := postgres.Migrate(ctx, c.DirectURL); err != nil {
@@ -67,8 +70,8 @@ func (c *upCmd) Run(ctx context.Context, t *terminal) (err error) {
 	return err
 }
 
-// database starts a Postgres in the data folder.
-func (c *upCmd) database(ctx context.Context, log *slog.Logger) (*embedded.Server, error) {
+// startPostgres starts a Postgres in the data folder.
+func (c *upCmd) startPostgres(ctx context.Context, log *slog.Logger) (*embedded.Server, error) {
 	return embedded.Start(ctx, embedded.Config{
 		Dir: filepath.Join(c.DataDir, "postgres"), BinDir: c.PostgresBin, Logger: log,
 	})

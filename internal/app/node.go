@@ -10,6 +10,7 @@ import (
 	"net"
 	"net/http"
 	"os"
+	"path/filepath"
 	"syscall"
 	"time"
 
@@ -29,6 +30,7 @@ import (
 	"herald/internal/postgres"
 	"herald/internal/progress"
 	"herald/internal/worker"
+	"herald/migrations"
 	"herald/web"
 )
 
@@ -75,7 +77,7 @@ func (n *Node) Run(ctx context.Context, ready func(net.Addr)) error {
 		return fmt.Errorf("open the blob store: %w; look at --blob-url", err)
 	}
 	defer bucket.Close() //nolint:errcheck // nothing is left to be written
-	queue, err := worker.NewQueue(db.Pool(), n.log)
+	queue, err := worker.NewQueue(db.Pool(), migrations.QueueSchema, n.log)
 	if err != nil {
 		return err
 	}
@@ -115,14 +117,11 @@ func (b *build) api(ctx context.Context, ready func(net.Addr)) error {
 	fanout := hub.New(hub.Config{})
 	follower := broker.New(b.db, pgbus.New(b.db.Session, postgres.LogChannel, b.log), fanout, httpapi.EncodeEvent, b.log,
 		broker.Config{})
-	handler, err := httpapi.New(httpapi.Deps{
-		Node: b.config.Node, Log: b.log, Tokens: key, Jobs: jobs{b.db, b.queue}, Artifacts: b.db, Events: b.db, Snapshots: b.db,
+	handler := httpapi.New(httpapi.Deps{
+		Node: b.config.Node, Log: b.log, Tokens: key, Jobs: jobs{b.db, b.queue}, Artifacts: b.db, Snapshots: b.db,
 		Broker: follower, Blobs: b.bucket, MaxUpload: int64(b.config.MaxUploadSize), Validate: worker.ValidateArgs,
-		Presets: worker.Presets(), Ping: b.db.Ping, App: web.Assets(),
+		Presets: presets(), Ping: b.db.Ping, App: web.App(),
 	})
-	if err != nil {
-		return err
-	}
 	listener, err := listen(ctx, b.config.Addr)
 	if err != nil {
 		return err
@@ -142,15 +141,28 @@ func (b *build) worker() error {
 	if err != nil {
 		return err
 	}
-	pool, err := worker.NewPool(worker.Deps{
-		Node: b.config.Node, Log: b.log, Store: b.db, Pool: b.db.Pool(), Queue: b.queue, Blobs: b.bucket, Tools: tools,
-		Reporter: progress.New(b.db, progress.Config{}), Workers: b.config.Workers,
+	pool, err := worker.NewPool(worker.Config{
+		Node: b.config.Node, Log: b.log, Store: b.db, Pool: b.db.Pool(), Schema: migrations.QueueSchema, Blobs: b.bucket,
+		Tools: tools, Reports: progress.New(b.db, progress.Config{}), Workers: b.config.Workers,
+		WorkDir: filepath.Join(b.config.DataDir, "work", b.config.Node),
+		Rescue: func(ctx context.Context, silence time.Duration) (int, error) {
+			return b.db.RescueJobs(ctx, silence, b.queue)
+		},
 	})
 	if err != nil {
 		return err
 	}
 	b.front = append(b.front, pool.Run)
 	return nil
+}
+
+// presets lists the ways of processing a video for the API.
+func presets() []httpapi.Preset {
+	var list []httpapi.Preset
+	for _, p := range ffmpeg.Presets() {
+		list = append(list, httpapi.Preset{Name: p.Name, Title: p.Title, Description: p.Description})
+	}
+	return list
 }
 
 // listen takes the address. Its error says what to do when it is taken.

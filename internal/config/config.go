@@ -89,9 +89,7 @@ func CheckEnvironment(environ, known []string) error {
 		if !strings.HasPrefix(name, "HERALD_") || strings.HasPrefix(name, testPrefix) || slices.Contains(known, name) {
 			continue
 		}
-		slices.Sort(known)
-		return fmt.Errorf("the variable %s is set, but Herald knows no such setting: unset it, or take one of %s",
-			name, strings.Join(known, " "))
+		return fmt.Errorf("%s is set, but there is no such setting: unset it, or look at 'herald up --help' for its right name", name)
 	}
 	return nil
 }

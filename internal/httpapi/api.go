@@ -1,0 +1,162 @@
+// Package httpapi is Herald's HTTP API: the routes, who may use them, and the
+// one place where an error becomes a status. It also serves the web app.
+package httpapi
+
+import (
+	"context"
+	"encoding/json"
+	"io/fs"
+	"log/slog"
+	"net/http"
+	"time"
+
+	"github.com/danielgtaylor/huma/v2"
+	"github.com/danielgtaylor/huma/v2/adapters/humachi"
+	"github.com/go-chi/chi/v5"
+	"github.com/google/uuid"
+	"gocloud.dev/blob"
+
+	"herald/internal/artifact"
+	"herald/internal/auth"
+	"herald/internal/event"
+	"herald/internal/job"
+)
+
+// Tokens says whom a token names.
+type Tokens interface {
+	Verify(token string) (auth.Principal, error)
+}
+
+// Jobs is what can be done with jobs.
+type Jobs interface {
+	CreateJob(ctx context.Context, n job.New) (job.Job, error)
+	Job(ctx context.Context, id uuid.UUID) (job.Job, error)
+	Jobs(ctx context.Context, f job.Filter) ([]job.Job, error)
+	CancelJob(ctx context.Context, id uuid.UUID, actor string) (job.Job, error)
+	RetryJob(ctx context.Context, id uuid.UUID, actor string) (job.Job, error)
+	DeleteJob(ctx context.Context, id uuid.UUID, actor string) error
+	EventsOfJob(ctx context.Context, id uuid.UUID, after event.Seq, limit int) ([]event.Event, error)
+}
+
+// Artifacts is what is known of uploads and results.
+type Artifacts interface {
+	SaveArtifact(ctx context.Context, a artifact.Artifact) error
+	Artifact(ctx context.Context, id uuid.UUID) (artifact.Artifact, error)
+	ArtifactsOfJob(ctx context.Context, id uuid.UUID) ([]artifact.Artifact, error)
+}
+
+// Deps is what the API stands on. All fields are required unless they say
+// otherwise.
+type Deps struct {
+	Node      string // this node's name, told to clients
+	Log       *slog.Logger
+	Tokens    Tokens
+	Jobs      Jobs
+	Artifacts Artifacts
+	Snapshots Snapshots
+	Broker    Broker
+	Blobs     *blob.Bucket
+	App       fs.FS // the built web app; without an index.html in it, a page says how to build it
+
+	// Validate says what is wrong with the args of a new job of the kind, as a
+	// *job.InvalidError.
+	Validate func(kind string, args json.RawMessage) error
+	Presets  []Preset                    // how a video can be processed
+	Ping     func(context.Context) error // reports whether the database answers
+
+	MaxUpload int64         // bytes; default 20 GiB
+	Heartbeat time.Duration // between two signs of life on a stream; default 15 s
+}
+
+// Preset is one way of processing a video.
+type Preset struct {
+	Name        string `json:"name"`
+	Title       string `json:"title"`
+	Description string `json:"description"`
+}
+
+// api is the handlers. It is not changed after New.
+type api struct {
+	Deps
+	problems problems
+}
+
+// New returns the handler of all routes.
+func New(d Deps) http.Handler {
+	if d.MaxUpload <= 0 {
+		d.MaxUpload = 20 << 30
+	}
+	if d.Heartbeat <= 0 {
+		d.Heartbeat = 15 * time.Second
+	}
+	a := &api{Deps: d, problems: problems{log: d.Log}}
+	r := chi.NewRouter()
+	r.Use(
+		withRequestID,
+		a.logRequests,
+		a.recoverPanics,
+		secureHeaders,
+		a.refuseCrossOrigin,
+	)
+	r.NotFound(func(w http.ResponseWriter, r *http.Request) { a.problems.write(w, r, errNoRoute) })
+	r.MethodNotAllowed(func(w http.ResponseWriter, r *http.Request) { a.problems.write(w, r, errNoMethod) })
+
+	r.Get("/healthz", a.health)
+	r.Get("/readyz", a.ready)
+	r.Post("/api/session", a.signIn)
+	r.Group(a.routes)
+	a.serveApp(r)
+	return r
+}
+
+// routes are those that answer nobody who is not known.
+func (a *api) routes(r chi.Router) {
+	r.Use(a.authenticate)
+	r.Get("/api/session", a.session)
+	r.Delete("/api/session", a.signOut)
+	r.Get("/api/sse", a.stream)
+	r.Post("/api/uploads", a.upload)
+	r.Get("/api/artifacts/{id}", a.redirectArtifact)
+	r.Get("/api/artifacts/{id}/*", a.download)
+	r.Head("/api/artifacts/{id}/*", a.download)
+
+	typed := humachi.New(r, a.openAPI())
+	handle(a, typed, http.MethodGet, "/api/jobs", "list-jobs", "List your jobs, newest first", http.StatusOK, a.listJobs)
+	handle(a, typed, http.MethodPost, "/api/jobs", "start-job", "Start a job", http.StatusCreated, a.startJob)
+	handle(a, typed, http.MethodGet, "/api/jobs/{id}", "get-job", "Look at a job", http.StatusOK, a.getJob)
+	handle(a, typed, http.MethodDelete, "/api/jobs/{id}", "delete-job", "Remove an ended job", http.StatusNoContent, a.deleteJob)
+	handle(a, typed, http.MethodPost, "/api/jobs/{id}/cancel", "cancel-job", "Ask for a job's end", http.StatusAccepted, a.cancelJob)
+	handle(a, typed, http.MethodPost, "/api/jobs/{id}/retry", "retry-job", "Run a failed or cancelled job again", http.StatusAccepted, a.retryJob)
+	handle(a, typed, http.MethodGet, "/api/jobs/{id}/events", "list-job-events", "Read a job's timeline", http.StatusOK, a.jobEvents)
+	handle(a, typed, http.MethodGet, "/api/jobs/{id}/artifacts", "list-job-artifacts", "List what a job made", http.StatusOK, a.jobArtifacts)
+	handle(a, typed, http.MethodGet, "/api/video/presets", "list-video-presets", "List the ways of processing a video", http.StatusOK, a.videoPresets)
+}
+
+// maxBody bounds the body of a typed operation, in bytes.
+const maxBody = 1 << 20
+
+// handle registers a typed operation.
+func handle[In, Out any](
+	a *api, to huma.API, method, path, id, summary string, status int, do func(context.Context, *In) (*Out, error),
+) {
+	op := huma.Operation{
+		Method: method, Path: path, OperationID: id, Summary: summary, DefaultStatus: status, MaxBodyBytes: maxBody,
+	}
+	huma.Register(to, op, func(ctx context.Context, in *In) (*Out, error) {
+		out, err := do(ctx, in)
+		if err != nil {
+			return nil, a.problems.of(ctx, err)
+		}
+		return out, nil
+	})
+}
+
+// openAPI is what the typed operations are described by. There is no page of
+// documentation that loads from elsewhere, and no link added to each body.
+func (a *api) openAPI() huma.Config {
+	config := huma.DefaultConfig("Herald", "1")
+	config.OpenAPIPath, config.DocsPath, config.SchemasPath = "", "", ""
+	config.CreateHooks = nil
+	config.Transformers = []huma.Transformer{a.problems.transform}
+	return config
+}

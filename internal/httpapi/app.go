@@ -1,0 +1,42 @@
+package httpapi
+
+import (
+	"io/fs"
+	"net/http"
+
+	"github.com/go-chi/chi/v5"
+)
+
+// notBuilt is shown where the web app would be.
+const notBuilt = "Herald runs, but its web app is not built into it: run 'make build' and start it again.\n"
+
+// serveApp serves the web app: its page at the addresses that it knows, its
+// other files by their names, which change with their content.
+func (a *api) serveApp(r chi.Router) {
+	page := func(w http.ResponseWriter, r *http.Request) {
+		index, err := fs.ReadFile(a.App, "index.html")
+		if err != nil {
+			http.Error(w, notBuilt, http.StatusServiceUnavailable)
+			return
+		}
+		w.Header().Set("Content-Type", "text/html; charset=utf-8")
+		w.Header().Set("Cache-Control", "no-cache")
+		_, _ = w.Write(index)
+	}
+	files := http.FileServerFS(a.App)
+	r.Get("/", page)
+	r.Get("/jobs/{id}", page)
+	r.Get("/assets/*", func(w http.ResponseWriter, r *http.Request) {
+		if info, err := fs.Stat(a.App, "assets/"+chi.URLParam(r, "*")); err != nil || info.IsDir() {
+			a.problems.write(w, r, errNoRoute)
+			return
+		}
+		w.Header().Set("Cache-Control", "public, max-age=31536000, immutable")
+		files.ServeHTTP(w, r)
+	})
+	for _, name := range []string{"/favicon.svg", "/favicon.ico", "/robots.txt", "/manifest.webmanifest"} {
+		if _, err := fs.Stat(a.App, name[1:]); err == nil {
+			r.Get(name, files.ServeHTTP)
+		}
+	}
+}

@@ -1,0 +1,235 @@
+package httpapi
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"io"
+	"mime"
+	"net/http"
+	"path"
+	"strings"
+	"time"
+	"unicode"
+	"unicode/utf8"
+
+	"github.com/go-chi/chi/v5"
+	"github.com/google/uuid"
+	"gocloud.dev/blob"
+	"gocloud.dev/gcerrors"
+
+	"herald/internal/artifact"
+	"herald/internal/auth"
+)
+
+// idleUpload is how long an upload may stand still.
+const idleUpload = time.Minute
+
+// upload streams the body into the blob store. The artifact is entered when the
+// last byte is there; of an upload that fails, nothing is left.
+func (a *api) upload(w http.ResponseWriter, r *http.Request) {
+	file, err := a.receive(w, r)
+	if err != nil {
+		w.Header().Set("Connection", "close") // what is left of the body is not worth reading
+		a.problems.write(w, r, err)
+		return
+	}
+	writeJSON(w, http.StatusCreated, "application/json", file.View())
+}
+
+func (a *api) receive(w http.ResponseWriter, r *http.Request) (artifact.Artifact, error) {
+	p := principalOf(r.Context())
+	if !p.MayStart() {
+		return artifact.Artifact{}, fmt.Errorf("%w: upload", auth.ErrForbidden)
+	}
+	if r.ContentLength > a.MaxUpload {
+		return artifact.Artifact{}, &http.MaxBytesError{Limit: a.MaxUpload}
+	}
+	id := uuid.Must(uuid.NewV7())
+	file := artifact.Artifact{
+		ID: id, Owner: p.User, Kind: artifact.Upload, Name: fileName(r.URL.Query().Get("name")),
+		ContentType: contentType(r.Header.Get("Content-Type")), BlobKey: "uploads/" + id.String(),
+		CreatedAt: time.Now().UTC().Truncate(time.Microsecond),
+	}
+	body := &uploadReader{
+		body: http.MaxBytesReader(w, r.Body, a.MaxUpload), control: http.NewResponseController(w),
+	}
+	sum := sha256.New()
+	var err error
+	if file.Size, err = a.store(r.Context(), file.BlobKey, io.TeeReader(body, sum)); err != nil {
+		return file, fmt.Errorf("store the upload: %w", err)
+	}
+	file.SHA256 = hex.EncodeToString(sum.Sum(nil))
+	if err := a.Artifacts.SaveArtifact(r.Context(), file); err != nil {
+		return file, errors.Join(err, a.removeBlobs(r.Context(), file.BlobKey))
+	}
+	return file, nil
+}
+
+// store writes all that r gives under the key, or nothing.
+func (a *api) store(ctx context.Context, key string, r io.Reader) (int64, error) {
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	out, err := a.Blobs.NewWriter(ctx, key, nil)
+	if err != nil {
+		return 0, err
+	}
+	n, err := io.Copy(out, r)
+	if err != nil {
+		cancel() // makes Close drop what was written
+		_ = out.Close()
+		return 0, err
+	}
+	return n, out.Close()
+}
+
+// uploadReader moves the deadline with each read, so that a long upload goes on
+// as long as it moves.
+type uploadReader struct {
+	body    io.Reader
+	control *http.ResponseController
+}
+
+func (u *uploadReader) Read(b []byte) (int, error) {
+	if err := u.control.SetReadDeadline(time.Now().Add(idleUpload)); err != nil && !errors.Is(err, http.ErrNotSupported) {
+		return 0, err
+	}
+	return u.body.Read(b)
+}
+
+// fileName is the last part of the name that a client gives, without what has
+// no place in one.
+func fileName(name string) string {
+	const longest = 200
+	name = strings.ToValidUTF8(name, "")
+	if at := strings.LastIndexAny(name, `/\`); at >= 0 {
+		name = name[at+1:]
+	}
+	name = strings.TrimSpace(strings.Map(func(r rune) rune {
+		if unicode.IsControl(r) {
+			return -1
+		}
+		return r
+	}, name))
+	for len(name) > longest {
+		_, size := utf8.DecodeLastRuneInString(name)
+		name = name[:len(name)-size]
+	}
+	if strings.Trim(name, ".") == "" {
+		return "upload"
+	}
+	return name
+}
+
+// contentType is what the client says its file is, if that is a media type.
+func contentType(header string) string {
+	kind, _, err := mime.ParseMediaType(header)
+	if err != nil || !strings.Contains(kind, "/") {
+		return "application/octet-stream"
+	}
+	return kind
+}
+
+// findArtifact returns the artifact of the route, if the principal may see it.
+func (a *api) findArtifact(r *http.Request) (artifact.Artifact, error) {
+	id, err := uuid.Parse(chi.URLParam(r, "id"))
+	if err != nil {
+		return artifact.Artifact{}, artifact.ErrNotFound
+	}
+	file, err := a.Artifacts.Artifact(r.Context(), id)
+	if err == nil && !principalOf(r.Context()).MaySee(file.Owner) {
+		return artifact.Artifact{}, artifact.ErrNotFound
+	}
+	return file, err
+}
+
+// redirectArtifact leads from an artifact's id to its file.
+func (a *api) redirectArtifact(w http.ResponseWriter, r *http.Request) {
+	file, err := a.findArtifact(r)
+	if err != nil {
+		a.problems.write(w, r, err)
+		return
+	}
+	http.Redirect(w, r, file.URL(), http.StatusFound)
+}
+
+// download serves a file, or the part of it that is asked for.
+func (a *api) download(w http.ResponseWriter, r *http.Request) {
+	if err := a.sendFile(w, r); err != nil {
+		a.problems.write(w, r, err)
+	}
+}
+
+func (a *api) sendFile(w http.ResponseWriter, r *http.Request) error {
+	file, err := a.findArtifact(r)
+	if err != nil {
+		return err
+	}
+	name := chi.URLParam(r, "*")
+	key, kind := file.BlobKey, file.ContentType
+	if strings.HasSuffix(key, "/") {
+		if name == "" || name != path.Clean(name) || strings.HasPrefix(name, "..") || strings.HasPrefix(name, "/") {
+			return artifact.ErrNotFound
+		}
+		key, kind = key+name, typeByName(name)
+	}
+	reader, err := a.Blobs.NewReader(r.Context(), key, nil)
+	if gcerrors.Code(err) == gcerrors.NotFound {
+		return artifact.ErrNotFound
+	}
+	if err != nil {
+		return fmt.Errorf("open artifact %s: %w", file.ID, err)
+	}
+	defer reader.Close() //nolint:errcheck // it was only read
+	h := w.Header()
+	h.Set("Content-Type", kind)
+	h.Set("Cache-Control", "private, max-age=31536000, immutable")
+	h.Set("ETag", `"`+file.ID.String()+`"`)
+	// Whatever somebody uploaded, it does nothing when it is opened by itself.
+	h.Set("Content-Security-Policy", "default-src 'none'; media-src 'self'; sandbox")
+	if r.URL.Query().Get("download") != "" || file.Kind == artifact.Upload {
+		h.Set("Content-Disposition", mime.FormatMediaType("attachment", map[string]string{"filename": path.Base(file.Name)}))
+	}
+	http.ServeContent(w, r, "", file.CreatedAt, reader)
+	return nil
+}
+
+// typeByName is the media type of one of a folder's files.
+func typeByName(name string) string {
+	switch path.Ext(name) {
+	case ".m3u8":
+		return "application/vnd.apple.mpegurl"
+	case ".ts":
+		return "video/mp2t"
+	case ".m4s", ".mp4":
+		return "video/mp4"
+	default:
+		return "application/octet-stream"
+	}
+}
+
+// removeBlobs removes a file, or all files of a folder, even when the request is
+// over.
+func (a *api) removeBlobs(ctx context.Context, key string) error {
+	const patience = 30 * time.Second
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), patience)
+	defer cancel()
+	if !strings.HasSuffix(key, "/") {
+		return a.Blobs.Delete(ctx, key)
+	}
+	list := a.Blobs.List(&blob.ListOptions{Prefix: key})
+	for {
+		object, err := list.Next(ctx)
+		if errors.Is(err, io.EOF) {
+			return nil
+		}
+		if err != nil {
+			return err
+		}
+		if err := a.Blobs.Delete(ctx, object.Key); err != nil {
+			return err
+		}
+	}
+}

@@ -1,0 +1,221 @@
+package httpapi
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+
+	"github.com/google/uuid"
+
+	"herald/internal/artifact"
+	"herald/internal/auth"
+	"herald/internal/event"
+	"herald/internal/job"
+)
+
+type (
+	jobIn struct {
+		ID uuid.UUID `path:"id"`
+	}
+	jobOut struct{ Body job.Job }
+
+	startIn struct {
+		Body struct {
+			Kind  string          `json:"kind" doc:"What is to be done." example:"video"`
+			Title string          `json:"title" maxLength:"300" doc:"What people call it."`
+			Args  json.RawMessage `json:"args" doc:"What the kind needs to know."`
+		}
+	}
+
+	listIn struct {
+		State  string `query:"state" enum:"active,ended,queued,running,retrying,cancelling,succeeded,failed,cancelled" doc:"Only jobs in that state; active and ended are several."`
+		Kind   string `query:"kind" maxLength:"80" doc:"Only jobs of that kind."`
+		Limit  int    `query:"limit" minimum:"1" maximum:"200" default:"50"`
+		Before string `query:"before" doc:"The next of the page before."`
+	}
+	listOut struct {
+		Body struct {
+			Jobs []job.Job `json:"jobs"`
+			Next string    `json:"next" doc:"What to pass as before for the next page; empty when there is none."`
+		}
+	}
+
+	eventsIn struct {
+		ID    uuid.UUID `path:"id"`
+		After int64     `query:"after" minimum:"0" doc:"Only events after that seq."`
+		Limit int       `query:"limit" minimum:"1" maximum:"1000" default:"1000"`
+	}
+	eventsOut struct {
+		Body struct {
+			Events []entry `json:"events"`
+		}
+	}
+
+	artifactsOut struct {
+		Body struct {
+			Artifacts []artifact.View `json:"artifacts"`
+		}
+	}
+
+	presetsOut struct {
+		Body struct {
+			Presets   []Preset `json:"presets"`
+			MaxUpload int64    `json:"max_upload_bytes"`
+		}
+	}
+)
+
+func (a *api) listJobs(ctx context.Context, in *listIn) (*listOut, error) {
+	f := job.Filter{Owner: principalOf(ctx).User, Kind: in.Kind, Limit: in.Limit + 1, States: statesOf(in.State)}
+	if in.Before != "" {
+		before, err := uuid.Parse(in.Before)
+		if err != nil {
+			return nil, fmt.Errorf("before: %w", event.ErrBadCursor)
+		}
+		f.Before = before
+	}
+	jobs, err := a.Jobs.Jobs(ctx, f)
+	if err != nil {
+		return nil, err
+	}
+	out := &listOut{}
+	out.Body.Jobs = jobs
+	if len(jobs) > in.Limit {
+		out.Body.Jobs = jobs[:in.Limit]
+		out.Body.Next = jobs[in.Limit-1].ID.String()
+	}
+	return out, nil
+}
+
+// statesOf are the states that a filter means; none means all.
+func statesOf(filter string) []job.State {
+	if filter == "" {
+		return nil
+	}
+	var states []job.State
+	for _, s := range job.States() {
+		if string(s) == filter || filter == "active" && !s.Ended() || filter == "ended" && s.Ended() {
+			states = append(states, s)
+		}
+	}
+	return states
+}
+
+func (a *api) startJob(ctx context.Context, in *startIn) (*jobOut, error) {
+	p := principalOf(ctx)
+	if !p.MayStart() {
+		return nil, fmt.Errorf("%w: start jobs", auth.ErrForbidden)
+	}
+	if err := a.Validate(in.Body.Kind, in.Body.Args); err != nil {
+		return nil, err
+	}
+	j, err := a.Jobs.CreateJob(ctx, job.New{Kind: in.Body.Kind, Owner: p.User, Title: in.Body.Title, Args: in.Body.Args})
+	return &jobOut{j}, err
+}
+
+// visible returns a job that the principal may see. One that it may not see
+// does not exist for it.
+func (a *api) visible(ctx context.Context, id uuid.UUID) (job.Job, error) {
+	j, err := a.Jobs.Job(ctx, id)
+	if err == nil && !principalOf(ctx).MaySee(j.Owner) {
+		return job.Job{}, job.ErrNotFound
+	}
+	return j, err
+}
+
+// mayChange returns an error unless the principal may change the job, and who
+// it is.
+func (a *api) mayChange(ctx context.Context, id uuid.UUID) (actor string, err error) {
+	j, err := a.visible(ctx, id)
+	if err != nil {
+		return "", err
+	}
+	p := principalOf(ctx)
+	if !p.MayChange(j.Owner) {
+		return "", fmt.Errorf("%w: change another's job", auth.ErrForbidden)
+	}
+	return p.User, nil
+}
+
+func (a *api) getJob(ctx context.Context, in *jobIn) (*jobOut, error) {
+	j, err := a.visible(ctx, in.ID)
+	return &jobOut{j}, err
+}
+
+func (a *api) cancelJob(ctx context.Context, in *jobIn) (*jobOut, error) {
+	actor, err := a.mayChange(ctx, in.ID)
+	if err != nil {
+		return nil, err
+	}
+	j, err := a.Jobs.CancelJob(ctx, in.ID, actor)
+	return &jobOut{j}, err
+}
+
+func (a *api) retryJob(ctx context.Context, in *jobIn) (*jobOut, error) {
+	actor, err := a.mayChange(ctx, in.ID)
+	if err != nil {
+		return nil, err
+	}
+	j, err := a.Jobs.RetryJob(ctx, in.ID, actor)
+	return &jobOut{j}, err
+}
+
+// deleteJob removes a job, and then the files that it has made. Files that
+// cannot be removed are no reason to keep the job.
+func (a *api) deleteJob(ctx context.Context, in *jobIn) (*struct{}, error) {
+	actor, err := a.mayChange(ctx, in.ID)
+	if err != nil {
+		return nil, err
+	}
+	made, err := a.Artifacts.ArtifactsOfJob(ctx, in.ID)
+	if err != nil {
+		return nil, err
+	}
+	if err := a.Jobs.DeleteJob(ctx, in.ID, actor); err != nil {
+		return nil, err
+	}
+	for _, file := range made {
+		if err := a.removeBlobs(ctx, file.BlobKey); err != nil {
+			a.Log.WarnContext(ctx, "blob left behind", "key", file.BlobKey, "error", err)
+		}
+	}
+	return nil, nil //nolint:nilnil // the answer has no body
+}
+
+func (a *api) jobEvents(ctx context.Context, in *eventsIn) (*eventsOut, error) {
+	if _, err := a.visible(ctx, in.ID); err != nil {
+		return nil, err
+	}
+	events, err := a.Jobs.EventsOfJob(ctx, in.ID, event.Seq(in.After), in.Limit)
+	if err != nil {
+		return nil, err
+	}
+	out := &eventsOut{}
+	out.Body.Events = make([]entry, len(events))
+	for i, e := range events {
+		out.Body.Events[i] = entryOf(e)
+	}
+	return out, nil
+}
+
+func (a *api) jobArtifacts(ctx context.Context, in *jobIn) (*artifactsOut, error) {
+	if _, err := a.visible(ctx, in.ID); err != nil {
+		return nil, err
+	}
+	list, err := a.Artifacts.ArtifactsOfJob(ctx, in.ID)
+	if err != nil {
+		return nil, err
+	}
+	out := &artifactsOut{}
+	out.Body.Artifacts = make([]artifact.View, len(list))
+	for i, file := range list {
+		out.Body.Artifacts[i] = file.View()
+	}
+	return out, nil
+}
+
+func (a *api) videoPresets(context.Context, *struct{}) (*presetsOut, error) {
+	out := &presetsOut{}
+	out.Body.Presets, out.Body.MaxUpload = a.Presets, a.MaxUpload
+	return out, nil
+}

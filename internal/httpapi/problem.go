@@ -1,0 +1,168 @@
+package httpapi
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net/http"
+	"strings"
+	"syscall"
+
+	"github.com/danielgtaylor/huma/v2"
+
+	"herald/internal/artifact"
+	"herald/internal/auth"
+	"herald/internal/event"
+	"herald/internal/job"
+)
+
+var (
+	errNoRoute     = errors.New("there is nothing at this address")
+	errNoMethod    = errors.New("this address does not take that method")
+	errCrossOrigin = errors.New("the request comes from another site's page")
+	errNotReady    = errors.New("the database does not answer")
+)
+
+// problemTable is the one place where an error becomes a status: the first row
+// that matches counts. Any other error is a 500 with a fixed text.
+func problemTable() []problemRow {
+	return []problemRow{
+		{auth.ErrNoToken, http.StatusUnauthorized, "not-signed-in", "You are not signed in"},
+		{auth.ErrExpired, http.StatusUnauthorized, "token-expired", "Your sign-in has expired"},
+		{auth.ErrBadToken, http.StatusUnauthorized, "bad-token", "The token is not valid"},
+		{auth.ErrForbidden, http.StatusForbidden, "forbidden", "You may not do this"},
+		{errCrossOrigin, http.StatusForbidden, "cross-origin", "Requests from other sites are refused"},
+		{event.ErrBadCursor, http.StatusBadRequest, "bad-cursor", "The cursor is malformed"},
+		{event.ErrTopic, http.StatusBadRequest, "bad-topic", "The topic is malformed"},
+		{job.ErrNotFound, http.StatusNotFound, "not-found", "There is no such job"},
+		{artifact.ErrNotFound, http.StatusNotFound, "not-found", "There is no such file"},
+		{errNoRoute, http.StatusNotFound, "not-found", "There is nothing here"},
+		{errNoMethod, http.StatusMethodNotAllowed, "method-not-allowed", "The method is not allowed here"},
+		{job.ErrNotEnded, http.StatusConflict, "not-ended", "The job has not ended"},
+		{syscall.ENOSPC, http.StatusInsufficientStorage, "disk-full", "The server's disk is full"},
+		{errNotReady, http.StatusServiceUnavailable, "not-ready", "Herald is not ready"},
+	}
+}
+
+type problemRow struct {
+	is     error
+	status int
+	kind   string
+	title  string
+}
+
+// Problem is an error as clients see it (RFC 9457).
+type Problem struct {
+	Type      string `json:"type" doc:"Which kind of problem it is; stable."`
+	Title     string `json:"title"`
+	Status    int    `json:"status"`
+	Detail    string `json:"detail,omitempty" doc:"What is wrong this time, and what to do."`
+	RequestID string `json:"request_id,omitempty" doc:"What to name when asking for help."`
+}
+
+// Error makes Problem an error that huma takes as it is.
+func (p *Problem) Error() string { return p.Title + ": " + p.Detail }
+
+// GetStatus is the HTTP status.
+func (p *Problem) GetStatus() int { return p.Status }
+
+// ContentType is that of RFC 9457.
+func (p *Problem) ContentType(string) string { return "application/problem+json" }
+
+// problems turns errors into Problems, and logs those that nobody foresaw.
+type problems struct{ log *slog.Logger }
+
+// of returns the problem that the error is to a client.
+func (ps problems) of(ctx context.Context, err error) *Problem {
+	p := classify(err)
+	p.Type = "/problems/" + p.Type
+	p.RequestID = requestID(ctx)
+	if p.Status == http.StatusInternalServerError && ctx.Err() == nil {
+		ps.log.ErrorContext(ctx, "request failed", "error", err, "request_id", p.RequestID)
+	}
+	return p
+}
+
+func classify(err error) *Problem {
+	var (
+		already    *Problem
+		invalid    *job.InvalidError
+		transition *job.TransitionError
+		tooLarge   *http.MaxBytesError
+	)
+	switch {
+	case errors.As(err, &already):
+		return already
+	case errors.As(err, &invalid):
+		return &Problem{Type: "invalid", Title: "The request does not make sense", Status: http.StatusUnprocessableEntity, Detail: err.Error()}
+	case errors.As(err, &transition):
+		return &Problem{Type: "wrong-state", Title: "The job's state does not allow this", Status: http.StatusConflict, Detail: transition.Error()}
+	case errors.As(err, &tooLarge):
+		return &Problem{
+			Type: "too-large", Title: "The upload is too large", Status: http.StatusRequestEntityTooLarge,
+			Detail: fmt.Sprintf("at most %d bytes are taken", tooLarge.Limit),
+		}
+	}
+	for _, row := range problemTable() {
+		if errors.Is(err, row.is) {
+			return &Problem{Type: row.kind, Title: row.title, Status: row.status, Detail: row.detail(err)}
+		}
+	}
+	return &Problem{
+		Type: "internal", Title: "Something went wrong here", Status: http.StatusInternalServerError,
+		Detail: "The cause is in the server's log under the request's id.",
+	}
+}
+
+// detail is the error's own text where that is meant for people.
+func (row problemRow) detail(err error) string {
+	switch row.status {
+	case http.StatusUnauthorized, http.StatusNotFound, http.StatusInsufficientStorage, http.StatusServiceUnavailable:
+		return row.is.Error()
+	default:
+		return err.Error()
+	}
+}
+
+// write answers with the problem.
+func (ps problems) write(w http.ResponseWriter, r *http.Request, err error) {
+	p := ps.of(r.Context(), err)
+	if p.Status == http.StatusUnauthorized {
+		w.Header().Set("WWW-Authenticate", "Bearer")
+	}
+	w.Header().Set("Cache-Control", "no-store")
+	writeJSON(w, p.Status, p.ContentType(""), p)
+}
+
+// transform turns huma's own refusals into problems of ours.
+func (ps problems) transform(ctx huma.Context, _ string, v any) (any, error) {
+	model, ok := v.(*huma.ErrorModel)
+	if !ok {
+		return v, nil
+	}
+	p := &Problem{Type: "/problems/invalid", Title: "The request does not make sense", Status: model.Status, Detail: model.Detail}
+	switch model.Status {
+	case http.StatusRequestEntityTooLarge:
+		p.Type, p.Title = "/problems/too-large", "The request is too large"
+	case http.StatusInternalServerError:
+		return ps.of(ctx.Context(), errors.New(model.Detail)), nil
+	}
+	for _, e := range model.Errors {
+		p.Detail += "; " + strings.TrimPrefix(e.Location+": ", ": ") + e.Message
+	}
+	p.RequestID = requestID(ctx.Context())
+	return p, nil
+}
+
+// writeJSON answers with the value. What is passed can be encoded.
+func writeJSON(w http.ResponseWriter, status int, contentType string, v any) {
+	body, err := json.Marshal(v)
+	if err != nil {
+		panic(err)
+	}
+	w.Header().Set("Content-Type", contentType)
+	w.WriteHeader(status)
+	_, _ = w.Write(body) // a client that is gone needs no answer
+}

@@ -1,0 +1,74 @@
+package httpapi
+
+import (
+	"context"
+	"fmt"
+	"net/http"
+	"time"
+
+	"herald/internal/auth"
+)
+
+// cookieName is the cookie that holds a browser's token.
+const cookieName = "herald_session"
+
+// sessionBody says who is signed in.
+type sessionBody struct {
+	User    string      `json:"user"`
+	Roles   []auth.Role `json:"roles"`
+	Expires time.Time   `json:"expires_at"`
+}
+
+// signIn takes a token and keeps it in a cookie that scripts cannot read.
+func (a *api) signIn(w http.ResponseWriter, r *http.Request) {
+	token := tokenOf(r)
+	principal, err := a.Tokens.Verify(token)
+	if err != nil {
+		a.problems.write(w, r, err)
+		return
+	}
+	setCookie(w, r, token, principal.Expires)
+	writeSession(w, principal)
+}
+
+func (a *api) session(w http.ResponseWriter, r *http.Request) {
+	writeSession(w, principalOf(r.Context()))
+}
+
+// signOut makes the browser forget its token.
+func (a *api) signOut(w http.ResponseWriter, r *http.Request) {
+	setCookie(w, r, "", time.Unix(1, 0))
+	w.WriteHeader(http.StatusNoContent)
+}
+
+func setCookie(w http.ResponseWriter, r *http.Request, token string, expires time.Time) {
+	http.SetCookie(w, &http.Cookie{
+		Name: cookieName, Value: token, Path: "/", Expires: expires,
+		HttpOnly: true, SameSite: http.SameSiteLaxMode, Secure: r.TLS != nil,
+	})
+}
+
+func writeSession(w http.ResponseWriter, p auth.Principal) {
+	w.Header().Set("Cache-Control", "no-store")
+	writeJSON(w, http.StatusOK, "application/json", sessionBody{User: p.User, Roles: p.Roles, Expires: p.Expires})
+}
+
+// pingTime bounds how long /readyz waits for the database.
+const pingTime = time.Second
+
+// health says that the process runs.
+func (a *api) health(w http.ResponseWriter, _ *http.Request) {
+	writeJSON(w, http.StatusOK, "application/json", map[string]string{"status": "ok"})
+}
+
+// ready says whether requests can be answered.
+func (a *api) ready(w http.ResponseWriter, r *http.Request) {
+	ctx, cancel := context.WithTimeout(r.Context(), pingTime)
+	defer cancel()
+	if err := a.Ping(ctx); err != nil {
+		a.Log.WarnContext(ctx, "not ready", "error", err)
+		a.problems.write(w, r, fmt.Errorf("%w: %w", errNotReady, err))
+		return
+	}
+	a.health(w, r)
+}

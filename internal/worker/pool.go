@@ -1,0 +1,194 @@
+package worker
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"log/slog"
+	"os"
+	"path/filepath"
+	"time"
+
+	"github.com/google/uuid"
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgxpool"
+	"github.com/riverqueue/river"
+	"github.com/riverqueue/river/riverdriver/riverpgxv5"
+	"gocloud.dev/blob"
+	"golang.org/x/sync/errgroup"
+
+	"herald/internal/artifact"
+	"herald/internal/ffmpeg"
+	"herald/internal/job"
+	"herald/internal/progress"
+)
+
+// Store is what the pool needs of the database.
+type Store interface {
+	Job(ctx context.Context, id uuid.UUID) (job.Job, error)
+	StartJob(ctx context.Context, id uuid.UUID, queueID int64, worker string, plan []job.Step) (job.Job, error)
+	FinishJob(ctx context.Context, id uuid.UUID, r job.Report, finish func(context.Context, pgx.Tx) error) (job.Outcome, error)
+	RecordReport(ctx context.Context, id uuid.UUID, r job.Report) (job.Outcome, error)
+	Artifact(ctx context.Context, id uuid.UUID) (artifact.Artifact, error)
+	SaveArtifactTx(ctx context.Context, tx pgx.Tx, a artifact.Artifact) error
+
+	StartNode(ctx context.Context, id string) error
+	BeatNode(ctx context.Context, id string) (entered bool, err error)
+	StopNode(ctx context.Context, id string) error
+}
+
+// Rescuer takes jobs out of the hands of nodes that have been silent for longer
+// than given, and returns how many there were.
+type Rescuer func(ctx context.Context, silence time.Duration) (int, error)
+
+// Config is what a Pool works with. All fields are required.
+type Config struct {
+	Node    string // this node's name; no two that run at once share it
+	Log     *slog.Logger
+	Store   Store
+	Rescue  Rescuer
+	Pool    *pgxpool.Pool
+	Schema  string // of River's tables
+	Blobs   *blob.Bucket
+	Tools   ffmpeg.Tools
+	Reports *progress.Reporter
+	WorkDir string // for files under way; what is left in it from an earlier run of this node is removed
+	Workers int    // jobs worked at once
+}
+
+const (
+	beat = 2 * time.Second
+	// patience is how long another node may be silent before it loses its jobs.
+	patience = 5 * beat
+	// stopTime bounds how long a pool that stops waits for its jobs to be handed
+	// back.
+	stopTime = 10 * time.Second
+)
+
+// Pool works jobs with River and gives each a Reporter.
+type Pool struct {
+	Config
+	client *river.Client[pgx.Tx]
+	kinds  map[string]kind
+}
+
+// kind is how the jobs of a kind are worked.
+type kind interface {
+	// plan returns the steps of a job with the args.
+	plan(args json.RawMessage) ([]job.Step, error)
+	// work does the job. It reports to the attempt, and leaves nothing behind but
+	// what it returns and what is in the task's folder.
+	work(ctx context.Context, t task) (product, error)
+}
+
+// task is one attempt of one job.
+type task struct {
+	job     job.Job
+	attempt *progress.Attempt
+	folder  string // for files under way; removed afterwards
+}
+
+// product is what came of a job.
+type product struct {
+	result    json.RawMessage
+	artifacts []artifact.Artifact // whole in the blob store, but not entered yet
+}
+
+// NewPool returns a Pool that does nothing until Run.
+func NewPool(c Config) (*Pool, error) {
+	p := &Pool{Config: c}
+	p.kinds = map[string]kind{videoKind: &video{store: c.Store, blobs: c.Blobs, tools: c.Tools}}
+	workers := river.NewWorkers()
+	river.AddWorker(workers, &attempts{pool: p})
+	client, err := river.NewClient(riverpgxv5.New(c.Pool), &river.Config{
+		ID:            c.Node,
+		Schema:        c.Schema,
+		Logger:        quieter(c.Log),
+		Queues:        map[string]river.QueueConfig{river.QueueDefault: {MaxWorkers: c.Workers}},
+		Workers:       workers,
+		JobTimeout:    -1, // a video takes as long as it takes
+		FetchCooldown: 50 * time.Millisecond,
+	})
+	if err != nil {
+		return nil, fmt.Errorf("make the worker pool: %w", err)
+	}
+	p.client = client
+	return p, nil
+}
+
+// Run works jobs until ctx ends. Then it takes no more, hands those under way
+// back to the queue, and returns when that is done.
+func (p *Pool) Run(ctx context.Context) error {
+	if err := os.RemoveAll(p.WorkDir); err != nil {
+		return fmt.Errorf("clear the work folder: %w", err)
+	}
+	if err := p.Store.StartNode(ctx, p.Node); err != nil {
+		return fmt.Errorf("enter node %s: %w", p.Node, err)
+	}
+	// River's jobs get the context of Start; their end is ordered by StopAndCancel.
+	if err := p.client.Start(context.WithoutCancel(ctx)); err != nil {
+		return fmt.Errorf("start the worker pool: %w", err)
+	}
+	group, ctx := errgroup.WithContext(ctx)
+	group.Go(func() error { return p.keepAlive(ctx) })
+	group.Go(func() error { return p.rescue(ctx) })
+	err := group.Wait()
+
+	last, cancel := context.WithTimeout(context.WithoutCancel(ctx), stopTime)
+	defer cancel()
+	if err := p.client.StopAndCancel(last); err != nil {
+		p.Log.WarnContext(last, "jobs left to be rescued", "error", err)
+		return nil // without StopNode, the others notice
+	}
+	if err := p.Store.StopNode(last, p.Node); err != nil {
+		p.Log.WarnContext(last, "node left entered", "error", err)
+	}
+	return err
+}
+
+// keepAlive says that this node is alive. One that was taken for dead enters
+// itself again; its jobs are fenced off by then.
+func (p *Pool) keepAlive(ctx context.Context) error {
+	return every(ctx, beat, func() {
+		entered, err := p.Store.BeatNode(ctx, p.Node)
+		if err == nil && !entered {
+			err = p.Store.StartNode(ctx, p.Node)
+		}
+		if err != nil && ctx.Err() == nil {
+			p.Log.WarnContext(ctx, "heartbeat not recorded", "error", err)
+		}
+	})
+}
+
+// rescue takes over what dead nodes were at.
+func (p *Pool) rescue(ctx context.Context) error {
+	return every(ctx, beat, func() {
+		n, err := p.Rescue(ctx, patience)
+		if err != nil && ctx.Err() == nil {
+			p.Log.WarnContext(ctx, "lost jobs not rescued", "error", err)
+		}
+		if n > 0 {
+			p.Log.InfoContext(ctx, "lost jobs rescued", "jobs", n)
+		}
+	})
+}
+
+// every calls do at once and then again and again, until ctx ends.
+func every(ctx context.Context, period time.Duration, do func()) error {
+	ticker := time.NewTicker(period)
+	defer ticker.Stop()
+	for {
+		do()
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-ticker.C:
+		}
+	}
+}
+
+// makeFolder makes a folder for an attempt.
+func (p *Pool) makeFolder(j job.Job) (string, error) {
+	folder := filepath.Join(p.WorkDir, fmt.Sprintf("%s-%d", j.ID, j.Attempt))
+	return folder, os.MkdirAll(folder, 0o700)
+}

@@ -1,0 +1,337 @@
+package worker
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"time"
+
+	"github.com/google/uuid"
+	"gocloud.dev/blob"
+	"gocloud.dev/gcerrors"
+
+	"herald/internal/artifact"
+	"herald/internal/ffmpeg"
+	"herald/internal/job"
+)
+
+// videoKind is the kind of job that processes a video.
+const videoKind = "video"
+
+// longestTest is the longest test film, in seconds.
+const longestTest = 600
+
+var errNoInput = errors.New("the uploaded file is not there")
+
+// videoArgs are the args of a video job.
+type videoArgs struct {
+	Source struct {
+		Upload uuid.UUID `json:"upload"` // an artifact of the owner's
+		Test   *struct {
+			Seconds int `json:"seconds"`
+		} `json:"test"` // or a film that is made for the purpose
+	} `json:"source"`
+	Preset string `json:"preset"`
+}
+
+// parseVideo reads args and checks them. Its error is an *job.InvalidError.
+func parseVideo(args json.RawMessage) (videoArgs, error) {
+	var a videoArgs
+	decoder := json.NewDecoder(bytes.NewReader(args))
+	decoder.DisallowUnknownFields()
+	if err := decoder.Decode(&a); err != nil {
+		return a, &job.InvalidError{Field: "args", Reason: err.Error()}
+	}
+	if _, ok := ffmpeg.PresetByName(a.Preset); !ok {
+		var names []string
+		for _, p := range ffmpeg.Presets() {
+			names = append(names, p.Name)
+		}
+		return a, &job.InvalidError{Field: "args.preset", Reason: fmt.Sprintf("%q is none: want %s", a.Preset, strings.Join(names, ", "))}
+	}
+	switch test := a.Source.Test; {
+	case (test == nil) == (a.Source.Upload == uuid.Nil):
+		return a, &job.InvalidError{Field: "args.source", Reason: "name an upload or ask for a test film, one of the two"}
+	case test != nil && (test.Seconds < 1 || test.Seconds > longestTest):
+		return a, &job.InvalidError{Field: "args.source.test.seconds", Reason: fmt.Sprintf("%d: want 1 to %d", test.Seconds, longestTest)}
+	}
+	return a, nil
+}
+
+// The steps of a video job.
+const (
+	stepGenerate   = "generate"
+	stepProbe      = "probe"
+	stepTranscode  = "transcode"
+	stepThumbnails = "thumbnails"
+	stepStore      = "store"
+)
+
+// video processes videos.
+type video struct {
+	store Store
+	blobs *blob.Bucket
+	tools ffmpeg.Tools
+}
+
+func (*video) plan(args json.RawMessage) ([]job.Step, error) {
+	a, err := parseVideo(args)
+	if err != nil {
+		return nil, err
+	}
+	var plan []job.Step
+	if a.Source.Test != nil {
+		plan = append(plan, job.Step{Name: stepGenerate, Weight: 20})
+	}
+	plan = append(plan, job.Step{Name: stepProbe, Weight: 2}, job.Step{Name: stepTranscode, Weight: 88})
+	if preset, _ := ffmpeg.PresetByName(a.Preset); preset.Height > 0 {
+		plan = append(plan, job.Step{Name: stepThumbnails, Weight: 7})
+	}
+	return append(plan, job.Step{Name: stepStore, Weight: 3}), nil
+}
+
+// film is a video job under way.
+type film struct {
+	*video
+	task
+	args   videoArgs
+	preset ffmpeg.Preset
+	input  string // path of the input
+	output string // folder of the output
+	media  ffmpeg.Media
+	strip  ffmpeg.Strip
+}
+
+func (v *video) work(ctx context.Context, t task) (product, error) {
+	args, err := parseVideo(t.job.Args)
+	if err != nil {
+		return product{}, err
+	}
+	preset, _ := ffmpeg.PresetByName(args.Preset)
+	f := &film{
+		video: v, task: t, args: args, preset: preset,
+		input: filepath.Join(t.folder, "input"), output: filepath.Join(t.folder, "output"),
+	}
+	if err := os.Mkdir(f.output, 0o700); err != nil {
+		return product{}, err
+	}
+	for _, step := range []func(context.Context) error{f.fetch, f.probe, f.transcode, f.thumbnails} {
+		if err := step(ctx); err != nil {
+			return product{}, err
+		}
+	}
+	return f.keep(ctx)
+}
+
+// enter begins a step.
+func (f *film) enter(ctx context.Context, step string) error {
+	return f.attempt.Report(ctx, job.Report{Step: step})
+}
+
+// follow turns ffmpeg's progress into the job's, for an output of the length.
+func (f *film) follow(length time.Duration, frames int64) func(ffmpeg.Progress) {
+	return func(p ffmpeg.Progress) {
+		var r job.Report
+		if length > 0 {
+			share := p.Share(length)
+			r.StepProgress = &share
+		}
+		if left, known := p.Remaining(length); known {
+			r.Remaining = &left
+		}
+		if p.Frame > 0 {
+			r.Processed, r.Unit = &p.Frame, "frames"
+			if frames > 0 {
+				total := max(frames, p.Frame)
+				r.Total = &total
+			}
+		}
+		if p.Speed > 0 {
+			r.Details = fmt.Appendf(nil, `{"fps":%.1f,"speed":%.2f}`, p.FPS, p.Speed)
+		}
+		f.attempt.Progress(r)
+	}
+}
+
+// fetch brings the input into the folder: a copy of the upload, or a film that
+// is made now.
+func (f *film) fetch(ctx context.Context) error {
+	if test := f.args.Source.Test; test != nil {
+		if err := f.enter(ctx, stepGenerate); err != nil {
+			return err
+		}
+		length := time.Duration(test.Seconds) * time.Second
+		const testRate = 30
+		return f.tools.MakeTest(ctx, length, f.input, f.follow(length, int64(test.Seconds)*testRate))
+	}
+	if err := f.enter(ctx, stepProbe); err != nil {
+		return err
+	}
+	upload, err := f.store.Artifact(ctx, f.args.Source.Upload)
+	switch {
+	case errors.Is(err, artifact.ErrNotFound), err == nil && upload.Owner != f.job.Owner:
+		return errNoInput
+	case err != nil:
+		return err
+	}
+	err = getFile(ctx, f.blobs, upload.BlobKey, f.input)
+	if gcerrors.Code(err) == gcerrors.NotFound {
+		return errNoInput
+	}
+	return err
+}
+
+func (f *film) probe(ctx context.Context) (err error) {
+	if err := f.enter(ctx, stepProbe); err != nil {
+		return err
+	}
+	if f.media, err = f.tools.Probe(ctx, f.input); err != nil {
+		return err
+	}
+	return f.preset.Check(f.media)
+}
+
+func (f *film) transcode(ctx context.Context) error {
+	if err := f.enter(ctx, stepTranscode); err != nil {
+		return err
+	}
+	return f.tools.Transcode(ctx, f.preset, f.media, f.input, f.output, f.follow(f.media.Duration, f.media.Frames()))
+}
+
+func (f *film) thumbnails(ctx context.Context) (err error) {
+	if f.preset.Height == 0 {
+		return nil
+	}
+	if err := f.enter(ctx, stepThumbnails); err != nil {
+		return err
+	}
+	f.strip, err = f.tools.Thumbnails(ctx, f.media, f.input, f.folder)
+	return err
+}
+
+// keep puts the output into the blob store. Nobody can get at it before the
+// job's success is recorded.
+func (f *film) keep(ctx context.Context) (product, error) {
+	if err := f.enter(ctx, stepStore); err != nil {
+		return product{}, err
+	}
+	var made product
+	keep := f.keepFile
+	if f.preset.Folder {
+		keep = f.keepFolder
+	}
+	main, err := keep(ctx, f.kind(), filepath.Join(f.output, f.preset.Output), f.fileName(), f.preset.ContentType, nil)
+	if err != nil {
+		return product{}, err
+	}
+	made.artifacts = append(made.artifacts, main)
+	if f.preset.Height > 0 {
+		strip := fmt.Appendf(nil, `{"columns":%d,"rows":1,"width":%d,"height":%d,"interval_ms":%d}`,
+			f.strip.Columns, f.strip.Width, f.strip.Height, f.strip.Interval.Milliseconds())
+		for _, picture := range []struct {
+			kind, file string
+			details    json.RawMessage
+		}{{artifact.Poster, ffmpeg.PosterFile, nil}, {artifact.Thumbnails, ffmpeg.StripFile, strip}} {
+			a, err := f.keepFile(ctx, picture.kind, filepath.Join(f.folder, picture.file), picture.file, "image/jpeg", picture.details)
+			if err != nil {
+				return product{}, err
+			}
+			made.artifacts = append(made.artifacts, a)
+		}
+	}
+	made.result, err = f.result(made.artifacts)
+	return made, err
+}
+
+func (f *film) kind() string {
+	switch {
+	case f.preset.Folder:
+		return artifact.HLS
+	case f.preset.Height == 0:
+		return artifact.Audio
+	default:
+		return artifact.Video
+	}
+}
+
+// fileName is what the output is called when somebody saves it: the job's title
+// with the output's extension.
+func (f *film) fileName() string {
+	if f.preset.Folder {
+		return f.preset.Output
+	}
+	const longest = 120
+	name := strings.TrimSuffix(f.job.Title, filepath.Ext(f.job.Title))
+	name = strings.Trim(strings.Map(func(r rune) rune {
+		if r < ' ' || strings.ContainsRune(`/\:*?"<>|`, r) {
+			return '-'
+		}
+		return r
+	}, name), ". ")
+	if len(name) > longest {
+		name = strings.ToValidUTF8(name[:longest], "")
+	}
+	if name == "" {
+		return f.preset.Output
+	}
+	return name + filepath.Ext(f.preset.Output)
+}
+
+func (f *film) artifact(kind, name, contentType string, details json.RawMessage) artifact.Artifact {
+	return artifact.Artifact{
+		ID: uuid.Must(uuid.NewV7()), JobID: f.job.ID, Owner: f.job.Owner, Kind: kind, Name: name, ContentType: contentType,
+		Details: details, CreatedAt: time.Now().UTC().Truncate(time.Microsecond),
+	}
+}
+
+func (f *film) keepFile(
+	ctx context.Context, kind, path, name, contentType string, details json.RawMessage,
+) (artifact.Artifact, error) {
+	a := f.artifact(kind, name, contentType, details)
+	a.BlobKey = prefix(f.job) + filepath.Base(path)
+	var err error
+	a.Size, a.SHA256, err = putFile(ctx, f.blobs, a.BlobKey, path)
+	return a, err
+}
+
+// keepFolder keeps all files beside the one at the path.
+func (f *film) keepFolder(
+	ctx context.Context, kind, path, name, contentType string, details json.RawMessage,
+) (artifact.Artifact, error) {
+	a := f.artifact(kind, name, contentType, details)
+	a.BlobKey = prefix(f.job) + kind + "/"
+	files, err := os.ReadDir(filepath.Dir(path))
+	if err != nil {
+		return a, err
+	}
+	for i, file := range files {
+		size, _, err := putFile(ctx, f.blobs, a.BlobKey+file.Name(), filepath.Join(filepath.Dir(path), file.Name()))
+		if err != nil {
+			return a, err
+		}
+		a.Size += size
+		share := float64(i+1) / float64(len(files))
+		f.attempt.Progress(job.Report{StepProgress: &share})
+	}
+	return a, nil
+}
+
+// result is what the job's row says of the outcome.
+func (f *film) result(made []artifact.Artifact) (json.RawMessage, error) {
+	width, height := f.preset.Size(f.media)
+	views := make([]artifact.View, len(made))
+	for i, a := range made {
+		views[i] = a.View()
+	}
+	return json.Marshal(struct {
+		DurationMS int64           `json:"duration_ms"`
+		Width      int             `json:"width"`
+		Height     int             `json:"height"`
+		Artifacts  []artifact.View `json:"artifacts"`
+	}{f.media.Duration.Milliseconds(), width, height, views})
+}
