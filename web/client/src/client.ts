@@ -1,0 +1,153 @@
+import { HeraldError } from "./error";
+import type { Artifact, Job, JobPage, JobState, LogEvent, Presets, Session } from "./wire";
+
+/** How a client reaches its server. */
+export interface ClientOptions {
+  /** The server's origin; by default the page's own. */
+  readonly baseURL?: string;
+  /** A bearer token for each request, where there is no cookie. */
+  readonly token?: () => string | Promise<string>;
+}
+
+/** Which jobs are listed. */
+export interface JobFilter {
+  readonly state?: JobState | "active" | "ended";
+  readonly kind?: string;
+  readonly limit?: number;
+  /** The `next` of the page before. */
+  readonly before?: string;
+}
+
+/** What a new job is. */
+export interface NewJob {
+  readonly kind: string;
+  readonly title: string;
+  readonly args: unknown;
+}
+
+/** How an upload is watched and stopped. */
+export interface UploadOptions {
+  readonly onProgress?: (progress: { loaded: number; total: number }) => void;
+  readonly signal?: AbortSignal;
+}
+
+/** HeraldClient calls the API. Each call rejects with a HeraldError when the server refuses. */
+export class HeraldClient {
+  readonly #base: string;
+  readonly #token: ClientOptions["token"];
+
+  constructor(options: ClientOptions = {}) {
+    this.#base = options.baseURL ?? "";
+    this.#token = options.token;
+  }
+
+  /** Who is signed in. */
+  session(): Promise<Session> {
+    return this.#json("GET", "/api/session");
+  }
+
+  /** Signs in: the server keeps the token in a cookie that scripts cannot read. */
+  signIn(token: string): Promise<Session> {
+    return this.#json("POST", "/api/session", undefined, { authorization: `Bearer ${token}` });
+  }
+
+  async signOut(): Promise<void> {
+    await this.#call("DELETE", "/api/session");
+  }
+
+  /** One page of the user's jobs, the newest first. */
+  listJobs(filter: JobFilter = {}): Promise<JobPage> {
+    const query = new URLSearchParams();
+    for (const [name, value] of Object.entries(filter)) query.set(name, String(value));
+    return this.#json("GET", `/api/jobs?${query.toString()}`);
+  }
+
+  job(id: string): Promise<Job> {
+    return this.#json("GET", `/api/jobs/${encodeURIComponent(id)}`);
+  }
+
+  startJob(job: NewJob): Promise<Job> {
+    return this.#json("POST", "/api/jobs", job);
+  }
+
+  /** Asks for a job's end. */
+  cancelJob(id: string): Promise<Job> {
+    return this.#json("POST", `/api/jobs/${encodeURIComponent(id)}/cancel`);
+  }
+
+  /** Gives a failed or cancelled job another life. */
+  retryJob(id: string): Promise<Job> {
+    return this.#json("POST", `/api/jobs/${encodeURIComponent(id)}/retry`);
+  }
+
+  /** Removes an ended job and what it made. */
+  async deleteJob(id: string): Promise<void> {
+    await this.#call("DELETE", `/api/jobs/${encodeURIComponent(id)}`);
+  }
+
+  /** A job's timeline, the oldest first. */
+  jobEvents(id: string): Promise<{ events: readonly LogEvent[] }> {
+    return this.#json("GET", `/api/jobs/${encodeURIComponent(id)}/events`);
+  }
+
+  /** What a job made. */
+  jobArtifacts(id: string): Promise<{ artifacts: readonly Artifact[] }> {
+    return this.#json("GET", `/api/jobs/${encodeURIComponent(id)}/artifacts`);
+  }
+
+  /** How a video can be processed. */
+  presets(): Promise<Presets> {
+    return this.#json("GET", "/api/video/presets");
+  }
+
+  /**
+   * Sends a file. It goes by XMLHttpRequest, since fetch does not tell how far an
+   * upload is. Rejects with the signal's reason when it is stopped.
+   */
+  async upload(file: File, { onProgress, signal }: UploadOptions = {}): Promise<Artifact> {
+    const headers = await this.#headers();
+    signal?.throwIfAborted();
+    return new Promise((resolve, reject) => {
+      const request = new XMLHttpRequest();
+      const abort = () => {
+        request.abort();
+        reject(signal?.reason as Error);
+      };
+      request.open("POST", `${this.#base}/api/uploads?name=${encodeURIComponent(file.name)}`);
+      for (const [name, value] of Object.entries(headers)) request.setRequestHeader(name, value);
+      request.setRequestHeader("content-type", file.type === "" ? "application/octet-stream" : file.type);
+      request.upload.addEventListener("progress", ({ loaded, total }) => onProgress?.({ loaded, total }));
+      request.addEventListener("error", () => {
+        reject(new TypeError("the upload was cut off"));
+      });
+      request.addEventListener("load", () => {
+        if (request.status === 201) resolve(JSON.parse(request.responseText) as Artifact);
+        else reject(HeraldError.parse(request.status, request.responseText));
+      });
+      request.addEventListener("loadend", () => signal?.removeEventListener("abort", abort));
+      signal?.addEventListener("abort", abort);
+      request.send(file);
+    });
+  }
+
+  async #headers(): Promise<Record<string, string>> {
+    return this.#token === undefined ? {} : { authorization: `Bearer ${await this.#token()}` };
+  }
+
+  async #json<T>(method: string, path: string, body?: unknown, headers?: Record<string, string>): Promise<T> {
+    const response = await this.#call(method, path, body, headers);
+    return (await response.json()) as T;
+  }
+
+  async #call(method: string, path: string, body?: unknown, extra?: Record<string, string>): Promise<Response> {
+    const headers: Record<string, string> = { ...(await this.#headers()), ...extra };
+    const init: RequestInit = { method, headers };
+    if (body !== undefined) {
+      headers["content-type"] = "application/json";
+      init.body = JSON.stringify(body);
+    }
+    const response = await fetch(this.#base + path, init);
+    if (!response.ok) throw await HeraldError.from(response);
+    return response;
+  }
+}

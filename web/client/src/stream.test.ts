@@ -1,0 +1,245 @@
+import { afterEach, beforeEach, expect, test, vi } from "vitest";
+import type { HeraldError } from "./error";
+import { EventStream, type StreamState } from "./stream";
+import type { StreamEvent } from "./wire";
+
+beforeEach(() => {
+  vi.useFakeTimers();
+});
+
+afterEach(() => {
+  vi.useRealTimers();
+});
+
+/** A connection that the test plays the server of. */
+class Connection {
+  readonly #controller: ReadableStreamDefaultController<Uint8Array>;
+
+  constructor(
+    readonly url: string,
+    readonly headers: Record<string, string>,
+    controller: ReadableStreamDefaultController<Uint8Array>,
+  ) {
+    this.#controller = controller;
+  }
+
+  async send(text: string): Promise<void> {
+    this.#controller.enqueue(new TextEncoder().encode(text));
+    await vi.advanceTimersByTimeAsync(0);
+  }
+
+  async open(heartbeat = 15_000): Promise<void> {
+    await this.send(`event: stream.open\ndata: {"heartbeat_ms":${String(heartbeat)},"head":0}\n\n`);
+  }
+
+  async snapshot(seq: number): Promise<void> {
+    await this.send(`id: ${String(seq)}\nevent: stream.snapshot\ndata: {"jobs":[]}\n\n`);
+  }
+
+  async event(seq: number): Promise<void> {
+    const data = JSON.stringify({ seq, type: "job.step", data: {} });
+    await this.send(`id: ${String(seq)}\nevent: job.step\ndata: ${data}\n\n`);
+  }
+
+  async cut(): Promise<void> {
+    this.#controller.error(new TypeError("the connection was cut"));
+    await vi.advanceTimersByTimeAsync(0);
+  }
+
+  async end(): Promise<void> {
+    this.#controller.close();
+    await vi.advanceTimersByTimeAsync(0);
+  }
+}
+
+/** A server that takes connections, or refuses them with a status. */
+class Server {
+  readonly connections: Connection[] = [];
+  refuse = 0;
+
+  readonly fetch = ((url: string, init: RequestInit) => {
+    if (this.refuse > 0) return Promise.resolve(new Response("{}", { status: this.refuse }));
+    const body = new ReadableStream<Uint8Array>({
+      start: (controller) => {
+        this.connections.push(new Connection(url, init.headers as Record<string, string>, controller));
+        init.signal?.addEventListener("abort", () => {
+          try {
+            controller.error(new DOMException("aborted", "AbortError"));
+          } catch {
+            // It has ended before.
+          }
+        });
+      },
+    });
+    return Promise.resolve(new Response(body));
+  }) as typeof fetch;
+
+  get last(): Connection {
+    const last = this.connections.at(-1);
+    if (last === undefined) throw new Error("nobody has connected");
+    return last;
+  }
+}
+
+interface Followed {
+  server: Server;
+  stream: EventStream;
+  seqs: number[];
+  types: string[];
+  states: StreamState[];
+  errors: (HeraldError | undefined)[];
+}
+
+async function follow(server = new Server(), topics?: string[]): Promise<Followed> {
+  const seqs: number[] = [];
+  const types: string[] = [];
+  const states: StreamState[] = [];
+  const errors: (HeraldError | undefined)[] = [];
+  const stream = new EventStream({
+    url: "/api/sse",
+    ...(topics === undefined ? {} : { topics }),
+    fetch: server.fetch,
+    onEvent: (event: StreamEvent) => {
+      types.push(event.type);
+      if ("seq" in event) seqs.push(event.seq);
+    },
+    onState: (state, error) => {
+      states.push(state);
+      errors.push(error);
+    },
+  });
+  await vi.advanceTimersByTimeAsync(0);
+  return { server, stream, seqs, types, states, errors };
+}
+
+test("it is live when the server has said so, not before", async () => {
+  const { server, stream, states } = await follow();
+  expect(stream.state).toBe("connecting");
+  await server.last.open();
+  expect(states).toEqual(["live"]);
+  stream.close();
+  expect(stream.state).toBe("closed");
+});
+
+test("topics go into the address", async () => {
+  const { server, stream } = await follow(new Server(), ["user:demo", "all"]);
+  expect(server.last.url).toBe("/api/sse?topic=user%3Ademo&topic=all");
+  stream.close();
+});
+
+test("it resumes after the last event, and drops what comes again", async () => {
+  const { server, stream, seqs, states } = await follow();
+  expect(server.last.headers["last-event-id"]).toBeUndefined();
+  await server.last.open();
+  await server.last.snapshot(4);
+  await server.last.event(5);
+  await server.last.event(6);
+  await server.last.cut();
+  await vi.advanceTimersByTimeAsync(300);
+  expect(server.connections).toHaveLength(2);
+  expect(server.last.headers["last-event-id"]).toBe("6");
+  await server.last.open();
+  await server.last.event(6);
+  await server.last.event(7);
+  expect(seqs).toEqual([5, 6, 7]);
+  expect(states).toEqual(["live", "reconnecting", "live"]);
+  stream.close();
+});
+
+test("a snapshot's id is a cursor", async () => {
+  const { server, stream } = await follow();
+  await server.last.open();
+  await server.last.snapshot(42);
+  await server.last.cut();
+  await vi.advanceTimersByTimeAsync(300);
+  expect(server.last.headers["last-event-id"]).toBe("42");
+  stream.close();
+});
+
+test("after a reset, lower seqs count again", async () => {
+  const { server, stream, seqs } = await follow();
+  await server.last.open();
+  await server.last.event(100);
+  await server.last.send('event: stream.reset\ndata: {"reason":"cursor_ahead"}\n\n');
+  await server.last.snapshot(3);
+  await server.last.event(4);
+  expect(seqs).toEqual([100, 4]);
+  expect(stream.lastEventId).toBe("4");
+  stream.close();
+});
+
+test("a connection that says nothing is taken for dead", async () => {
+  const { server, stream, states } = await follow();
+  await server.last.open(2000);
+  await vi.advanceTimersByTimeAsync(4000);
+  expect(states).toEqual(["live"]);
+  await server.last.send(":\n\n");
+  await vi.advanceTimersByTimeAsync(4000);
+  expect(states).toEqual(["live"]);
+  await vi.advanceTimersByTimeAsync(2000);
+  expect(states.slice(0, 2)).toEqual(["live", "reconnecting"]);
+  await vi.advanceTimersByTimeAsync(500);
+  expect(server.connections.length).toBeGreaterThan(1);
+  stream.close();
+});
+
+test("a server that is closing says when to come back", async () => {
+  const { server, stream } = await follow();
+  await server.last.open();
+  await server.last.send('retry: 3000\n\nevent: stream.closing\ndata: {"retry_ms":3000}\n\n');
+  await server.last.end();
+  await vi.advanceTimersByTimeAsync(2900);
+  expect(server.connections).toHaveLength(1);
+  await vi.advanceTimersByTimeAsync(200);
+  expect(server.connections).toHaveLength(2);
+  stream.close();
+});
+
+test.each([400, 401, 403])("it gives up on %i", async (status) => {
+  const server = new Server();
+  server.refuse = status;
+  const { stream, states, errors } = await follow(server);
+  await vi.advanceTimersByTimeAsync(60_000);
+  expect(states).toEqual(["closed"]);
+  expect(errors[0]).toMatchObject({ status });
+  stream.close();
+});
+
+test("it gives up when its token has expired", async () => {
+  const { server, stream, states, types } = await follow();
+  await server.last.open();
+  await server.last.send("event: stream.expired\ndata: {}\n\n");
+  await vi.advanceTimersByTimeAsync(60_000);
+  expect(types).toEqual(["stream.open", "stream.expired"]);
+  expect(states).toEqual(["live", "closed"]);
+  expect(server.connections).toHaveLength(1);
+  stream.close();
+});
+
+test("a server that is away is asked less and less often", async () => {
+  const server = new Server();
+  server.refuse = 503;
+  let asked = 0;
+  const count = ((...args: Parameters<typeof fetch>) => {
+    asked++;
+    return server.fetch(...args);
+  }) as typeof fetch;
+  vi.spyOn(Math, "random").mockReturnValue(1);
+  const stream = new EventStream({ url: "/api/sse", fetch: count, onEvent: () => undefined });
+  await vi.advanceTimersByTimeAsync(4000); // at 0, 250, 750, 1750, 3750 ms
+  expect(asked).toBe(5);
+  await vi.advanceTimersByTimeAsync(60_000);
+  expect(asked).toBeLessThan(12);
+  stream.close();
+});
+
+test("closed, it leaves nothing behind", async () => {
+  const { server, stream, seqs } = await follow();
+  await server.last.open();
+  stream.close();
+  await server.last.event(1).catch(() => undefined);
+  await vi.advanceTimersByTimeAsync(60_000);
+  expect(seqs).toEqual([]);
+  expect(server.connections).toHaveLength(1);
+  expect(vi.getTimerCount()).toBe(0);
+});

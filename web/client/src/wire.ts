@@ -1,0 +1,150 @@
+/** Where a job stands. */
+export type JobState = "queued" | "running" | "retrying" | "cancelling" | "succeeded" | "failed" | "cancelled";
+
+/** One part of a job's plan. */
+export interface Step {
+  readonly name: string;
+  readonly weight: number;
+  readonly started_at?: string;
+  readonly finished_at?: string;
+}
+
+/** The part of a job that progress changes. */
+export interface Moving {
+  readonly id: string;
+  readonly version: number;
+  readonly attempt: number;
+  readonly state: JobState;
+  readonly stalled: boolean;
+  readonly progress: number;
+  readonly step: string;
+  readonly processed: number | null;
+  readonly total: number | null;
+  readonly unit: string;
+  readonly message: string;
+  readonly remaining_ms: number | null;
+  readonly details: unknown;
+  readonly heartbeat_at: string | null;
+  readonly updated_at: string;
+}
+
+/** A job as last reported. */
+export interface Job extends Moving {
+  readonly kind: string;
+  readonly owner: string;
+  readonly title: string;
+  readonly max_attempts: number;
+  readonly steps: readonly Step[];
+  readonly error: string;
+  readonly retry_at: string | null;
+  readonly result: unknown;
+  readonly args: unknown;
+  readonly worker: string;
+  readonly created_at: string;
+  readonly started_at: string | null;
+  readonly finished_at: string | null;
+}
+
+/** The job after a report of progress: the same object when the report is not newer. */
+export function mergeJob(job: Job, moving: Moving): Job {
+  return moving.version > job.version ? { ...job, ...moving } : job;
+}
+
+/** A file: an upload, or what a job made. */
+export interface Artifact {
+  readonly id: string;
+  readonly job_id: string | null;
+  readonly kind: string;
+  readonly name: string;
+  readonly content_type: string;
+  readonly size: number;
+  readonly sha256: string;
+  readonly url: string;
+  readonly created_at: string;
+  readonly details: unknown;
+}
+
+/** Who is signed in. */
+export interface Session {
+  readonly user: string;
+  readonly roles: readonly string[];
+  readonly expires_at: string;
+}
+
+/** One way of processing a video. */
+export interface Preset {
+  readonly name: string;
+  readonly title: string;
+  readonly description: string;
+}
+
+/** The ways of processing a video, and how large an upload may be. */
+export interface Presets {
+  readonly presets: readonly Preset[];
+  readonly max_upload_bytes: number;
+}
+
+/** One page of jobs; `next` is empty on the last. */
+export interface JobPage {
+  readonly jobs: readonly Job[];
+  readonly next: string;
+}
+
+/** What the server says of an error (RFC 9457). */
+export interface Problem {
+  readonly type: string;
+  readonly title: string;
+  readonly status: number;
+  readonly detail?: string;
+  readonly request_id?: string;
+}
+
+/** One entry of the log. */
+export interface LogEvent<Type extends string = string, Data = unknown> {
+  readonly seq: number;
+  readonly id: string;
+  readonly type: Type;
+  readonly time: string;
+  readonly data: Data;
+}
+
+/** What happened to a job. */
+export type JobEvent =
+  | LogEvent<"job.progress" | "job.message", Moving>
+  | LogEvent<
+      | "job.queued"
+      | "job.started"
+      | "job.step"
+      | "job.retrying"
+      | "job.stalled"
+      | "job.resumed"
+      | "job.cancelling"
+      | "job.cancelled"
+      | "job.succeeded"
+      | "job.failed",
+      Job
+    >
+  | LogEvent<"job.deleted", { readonly id: string; readonly version: number }>
+  | LogEvent<"job.late_report", { readonly id: string; readonly attempt: number }>
+  | LogEvent<`notification.${string}`>;
+
+/** What comes on a stream: the log's entries, and what the stream says of itself. */
+export type StreamEvent =
+  | JobEvent
+  | {
+      readonly type: "stream.open";
+      readonly data: {
+        readonly client_id: string;
+        readonly node: string;
+        readonly user: string;
+        readonly topics: readonly string[];
+        readonly heartbeat_ms: number;
+        readonly head: number;
+        readonly resumed: boolean;
+      };
+    }
+  | { readonly type: "stream.snapshot"; readonly data: { readonly jobs: readonly Job[] } }
+  | { readonly type: "stream.reset"; readonly data: { readonly reason: "cursor_too_old" | "cursor_ahead" } }
+  | { readonly type: "stream.expiring"; readonly data: { readonly expires_at: string } }
+  | { readonly type: "stream.expired"; readonly data: object }
+  | { readonly type: "stream.closing"; readonly data: { readonly retry_ms: number } };
