@@ -1,0 +1,98 @@
+import type { HeraldClient, Session } from "@herald/client";
+import { type ReactElement, useEffect, useState } from "react";
+import { Announcer } from "./components/announcer";
+import { ConnectionBadge, ConnectionNotice } from "./components/connection";
+import { Header, UserMenu } from "./components/header";
+import { Link } from "./components/link";
+import { PresetsContext, useLoadedPresets } from "./components/presets";
+import { type Desk, DeskContext, newDesk, openDesk } from "./desk";
+import { JobPage } from "./pages/job";
+import { JobsPage } from "./pages/jobs";
+import { SignedOutPage } from "./pages/signed-out";
+import { UnreachablePage } from "./pages/unreachable";
+import { type Route, useRoute } from "./router";
+import { useSession } from "./session";
+import { followInTab } from "./title";
+
+interface AppProps {
+  readonly client: HeraldClient;
+  /** The token of a sign-in link. */
+  readonly token: string | undefined;
+}
+
+/** The app: who is here decides what is shown. */
+export function App({ client, token }: AppProps): ReactElement | null {
+  const { state, again, signOut, expire } = useSession(client, token);
+  switch (state.status) {
+    case "loading":
+      return null;
+    case "unreachable":
+      return <UnreachablePage onAgain={again} />;
+    case "signed-out":
+      return <SignedOutPage why={state.why} />;
+    case "signed-in":
+      return (
+        <SignedIn
+          key={state.session.user}
+          client={client}
+          session={state.session}
+          onSignOut={signOut}
+          onExpired={expire}
+        />
+      );
+  }
+}
+
+interface SignedInProps {
+  readonly client: HeraldClient;
+  readonly session: Session;
+  readonly onSignOut: () => Promise<void>;
+  readonly onExpired: () => void;
+}
+
+function SignedIn({ client, session, onSignOut, onExpired }: SignedInProps): ReactElement {
+  const desk = useOpenDesk(client, onExpired);
+  const [presets, presetsAgain] = useLoadedPresets(client);
+  const route = useRoute();
+  return (
+    <DeskContext value={desk}>
+      <PresetsContext value={presets}>
+        <Header>
+          <ConnectionBadge />
+          <UserMenu session={session} onSignOut={onSignOut} />
+        </Header>
+        <main className="mx-auto max-w-4xl space-y-5 px-4 pt-1 pb-24 sm:px-6">
+          <ConnectionNotice />
+          <Page route={route} onPresetsAgain={presetsAgain} />
+        </main>
+        <Announcer />
+      </PresetsContext>
+    </DeskContext>
+  );
+}
+
+function Page({ route, onPresetsAgain }: { readonly route: Route; readonly onPresetsAgain: () => void }): ReactElement {
+  switch (route.name) {
+    case "jobs":
+      return <JobsPage onPresetsAgain={onPresetsAgain} />;
+    case "job":
+      return <JobPage key={route.id} id={route.id} />;
+    case "nowhere":
+      return (
+        <div className="py-20 text-center">
+          <h1 className="text-lg font-medium">There is no such page</h1>
+          <Link to="/" className="text-accent underline underline-offset-2">
+            All jobs
+          </Link>
+        </div>
+      );
+  }
+}
+
+/** A desk that is open for as long as the component is there. */
+function useOpenDesk(client: HeraldClient, onExpired: () => void): Desk {
+  const [desk] = useState(() => newDesk(client, onExpired));
+  useEffect(() => openDesk(desk), [desk]);
+  useEffect(() => followInTab(desk.store, desk.uploads, document.querySelector<HTMLLinkElement>("#favicon")), [desk]);
+  return desk;
+}

@@ -1,0 +1,37 @@
+import type { ReactElement } from "react";
+
+interface BarProps {
+  /** The share done, 0 to 1; undefined while nothing is known, which shows as movement. */
+  readonly share: number | undefined;
+  /** What the bar measures, for screen readers. */
+  readonly label: string;
+  readonly tone?: "accent" | "warn" | "still";
+  /** A bar with another run does not slide to its place, it starts there. */
+  readonly run?: number;
+}
+
+const fills = { accent: "bg-accent", warn: "bg-warn-fill", still: "bg-edge" };
+
+/** A progress bar. */
+export function Bar({ share, label, tone = "accent", run = 0 }: BarProps): ReactElement {
+  return (
+    <div
+      role="progressbar"
+      aria-label={label}
+      aria-valuemin={0}
+      aria-valuemax={100}
+      aria-valuenow={share === undefined ? undefined : Math.floor(share * 100 + 1e-9)}
+      className="h-2.5 overflow-hidden rounded-full bg-well"
+    >
+      {share === undefined ? (
+        <div className="h-full w-1/3 animate-sweep rounded-full bg-edge motion-reduce:w-full motion-reduce:opacity-40" />
+      ) : (
+        <div
+          key={run}
+          className={`h-full rounded-full transition-transform duration-300 ease-linear ${fills[tone]}`}
+          style={{ transform: `translateX(${String((share - 1) * 100)}%)` }}
+        />
+      )}
+    </div>
+  );
+}

@@ -1,0 +1,85 @@
+import type { Session } from "@herald/client";
+import { type ReactElement, type ReactNode, useId, useState } from "react";
+import { messageOf } from "../live";
+import { setTheme, type Theme, useTheme } from "../theme";
+import { Button } from "./button";
+import { Choice } from "./choice";
+import { DownIcon, Mark, MoonIcon, ScreenIcon, SunIcon } from "./icons";
+import { Link } from "./link";
+
+/** The top of every page. */
+export function Header({ children }: { readonly children: ReactNode }): ReactElement {
+  return (
+    <header className="mx-auto flex h-16 w-full max-w-4xl items-center gap-2 px-4 sm:px-6">
+      <Link to="/" className="mr-auto flex items-center gap-2.5 rounded-lg text-lg font-semibold tracking-tight">
+        <Mark />
+        Herald
+      </Link>
+      {children}
+    </header>
+  );
+}
+
+interface UserMenuProps {
+  readonly session: Session;
+  readonly onSignOut: () => Promise<void>;
+}
+
+/** Who is signed in; opens a menu with the colours and the way out. */
+export function UserMenu({ session, onSignOut }: UserMenuProps): ReactElement {
+  const menu = useId();
+  const [error, setError] = useState("");
+  const signOut = () => {
+    onSignOut().catch((err: unknown) => {
+      setError(messageOf(err));
+    });
+  };
+  return (
+    <>
+      <Button look="quiet" popoverTarget={menu} aria-haspopup="dialog">
+        <span className="max-w-32 truncate">{session.user}</span>
+        <DownIcon size={12} />
+      </Button>
+      <div
+        id={menu}
+        popover="auto"
+        role="dialog"
+        aria-label="Your session"
+        className="absolute inset-auto top-14 right-[max(1rem,calc(50vw-26.5rem))] w-60 space-y-4 rounded-xl bg-card p-4 text-ink shadow-lg ring-1 ring-line"
+      >
+        <p className="text-sm text-soft">
+          Signed in as <span className="font-medium break-words text-ink">{session.user}</span>
+        </p>
+        <ThemeSwitch />
+        <Button onClick={signOut} className="w-full">
+          Sign out
+        </Button>
+        {error !== "" && (
+          <p role="alert" className="text-sm text-bad">
+            {error}
+          </p>
+        )}
+      </div>
+    </>
+  );
+}
+
+const themes: readonly { value: Theme; label: ReactNode; title: string }[] = [
+  { value: "system", label: <Labelled icon={<ScreenIcon size={14} />} name="As the system" />, title: "As the system" },
+  { value: "light", label: <Labelled icon={<SunIcon size={14} />} name="Light" />, title: "Light" },
+  { value: "dark", label: <Labelled icon={<MoonIcon size={14} />} name="Dark" />, title: "Dark" },
+];
+
+function Labelled({ icon, name }: { readonly icon: ReactNode; readonly name: string }): ReactElement {
+  return (
+    <>
+      {icon}
+      <span className="sr-only">{name}</span>
+    </>
+  );
+}
+
+/** The choice between light and dark. */
+export function ThemeSwitch(): ReactElement {
+  return <Choice legend="Colours" hideLegend fill options={themes} value={useTheme()} onChange={setTheme} />;
+}

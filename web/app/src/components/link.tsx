@@ -1,0 +1,22 @@
+import type { MouseEvent, ReactElement, ReactNode } from "react";
+import { navigate } from "../router";
+
+interface LinkProps {
+  readonly to: string;
+  readonly className?: string;
+  readonly children: ReactNode;
+}
+
+/** A link to another page of this app; opening it in a new tab works as anywhere. */
+export function Link({ to, className, children }: LinkProps): ReactElement {
+  const follow = (event: MouseEvent) => {
+    if (event.button !== 0 || event.metaKey || event.ctrlKey || event.shiftKey || event.altKey) return;
+    event.preventDefault();
+    navigate(to);
+  };
+  return (
+    <a href={to} className={className} onClick={follow}>
+      {children}
+    </a>
+  );
+}

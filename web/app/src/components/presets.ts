@@ -1,0 +1,62 @@
+import type { HeraldClient } from "@herald/client";
+import { createContext, useCallback, useContext, useEffect, useState } from "react";
+import { messageOf } from "../live";
+
+/** A way to convert a video, as the server offers it. */
+export type Preset = Awaited<ReturnType<HeraldClient["presets"]>>["presets"][number];
+
+/** What the server offers. */
+export interface Presets {
+  readonly status: "loading" | "ready" | "failed";
+  readonly error: string;
+  readonly presets: readonly Preset[];
+  readonly maxUploadBytes: number;
+}
+
+const nothingYet: Presets = { status: "loading", error: "", presets: [], maxUploadBytes: Infinity };
+
+export const PresetsContext = createContext<Presets>(nothingYet);
+
+/** Asks the server for its presets, and once more with each call of `again`. */
+export function useLoadedPresets(client: HeraldClient): [Presets, () => void] {
+  const [presets, setPresets] = useState(nothingYet);
+  const [tries, setTries] = useState(0);
+  useEffect(() => {
+    let current = true;
+    client.presets().then(
+      (answer) => {
+        if (!current) return;
+        setPresets({ status: "ready", error: "", presets: answer.presets, maxUploadBytes: answer.max_upload_bytes });
+      },
+      (err: unknown) => {
+        if (current) setPresets({ ...nothingYet, status: "failed", error: messageOf(err) });
+      },
+    );
+    return () => {
+      current = false;
+    };
+  }, [client, tries]);
+  const again = useCallback(() => {
+    setTries((n) => n + 1);
+  }, []);
+  return [presets, again];
+}
+
+/** A preset's title, or its name when the server does not offer it any more. */
+export function usePresetTitle(name: string): string {
+  return useContext(PresetsContext).presets.find((p) => p.name === name)?.title ?? name;
+}
+
+const key = "herald.preset";
+const usual = "mp4-720p";
+
+/** The preset that the reader chose last, kept on this device. */
+export function useChosenPreset(presets: readonly Preset[]): [string, (name: string) => void] {
+  const [chosen, setChosen] = useState(() => localStorage.getItem(key) ?? usual);
+  const choose = (name: string) => {
+    localStorage.setItem(key, name);
+    setChosen(name);
+  };
+  const offered = presets.some((p) => p.name === chosen);
+  return [offered ? chosen : (presets[0]?.name ?? usual), choose];
+}

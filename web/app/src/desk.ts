@@ -1,0 +1,67 @@
+import type { HeraldClient, Job, StreamState } from "@herald/client";
+import { createContext, useCallback, useContext, useSyncExternalStore } from "react";
+import { Clock, useNow } from "./clock";
+import { Live } from "./live";
+import { JobStore, type JobList } from "./store";
+import { Uploads } from "./uploads";
+
+/** Desk is all that the pages of a signed-in user work with. */
+export interface Desk {
+  readonly client: HeraldClient;
+  readonly clock: Clock;
+  readonly store: JobStore;
+  readonly live: Live;
+  readonly uploads: Uploads;
+}
+
+/** A desk that nothing happens at until openDesk. */
+export function newDesk(client: HeraldClient, onSignedOut: () => void): Desk {
+  const clock = new Clock();
+  const store = new JobStore();
+  const uploads = new Uploads(client, (job) => {
+    store.put(job);
+  });
+  return { client, clock, store, uploads, live: new Live(client, store, clock, onSignedOut) };
+}
+
+/** Opens the stream; the function that it returns ends all that goes on at the desk. */
+export function openDesk(desk: Desk): () => void {
+  const close = desk.live.open();
+  return () => {
+    close();
+    desk.uploads.close();
+  };
+}
+
+export const DeskContext = createContext<Desk | undefined>(undefined);
+
+/** The desk of the signed-in user, around whose pages a DeskContext stands. */
+export function useDesk(): Desk {
+  const desk = useContext(DeskContext);
+  if (desk === undefined) throw new Error("useDesk outside a DeskContext");
+  return desk;
+}
+
+/** The job as last heard of; the component renders again only when this job changes. */
+export function useJob(id: string): Job | undefined {
+  const { store } = useDesk();
+  const subscribe = useCallback((changed: () => void) => store.subscribeJob(id, changed), [store, id]);
+  return useSyncExternalStore(subscribe, () => store.job(id));
+}
+
+/** The order of the jobs; it changes when one comes, goes or ends, not with progress. */
+export function useJobList(): JobList {
+  const { store } = useDesk();
+  return useSyncExternalStore(store.subscribeList, store.list);
+}
+
+/** Whether the page shows what is so now. */
+export function useConnection(): StreamState {
+  const { live } = useDesk();
+  return useSyncExternalStore(live.subscribeState, live.state);
+}
+
+/** The server's time, once a second. */
+export function useTime(): number {
+  return useNow(useDesk().clock);
+}

@@ -1,0 +1,34 @@
+import { expect, test } from "vitest";
+import { noon } from "./testing";
+import { entriesOf } from "./timeline";
+
+function logged(type: string, data: unknown = {}) {
+  return { seq: 1, type, time: noon, data };
+}
+
+test("a job's log reads as sentences, without its mere progress", () => {
+  const entries = entriesOf([
+    logged("job.queued", { attempt: 0 }),
+    logged("job.started", { attempt: 1, worker: "w1" }),
+    logged("job.step", { attempt: 1, step: "transcode" }),
+    logged("job.progress", { attempt: 1, progress: 0.2 }),
+    logged("job.progress", { attempt: 1, progress: 0.4 }),
+    logged("job.retrying", { attempt: 1, error: "ffmpeg was killed" }),
+    logged("job.late_report", { attempt: 1 }),
+    logged("job.failed", { attempt: 3, error: "no space left" }),
+    logged("job.queued", { attempt: 3 }),
+  ]);
+  expect(entries.map((e) => [e.tone, e.text, e.note])).toEqual([
+    ["plain", "Queued", ""],
+    ["good", "Attempt 1 started", "w1"],
+    ["plain", "Transcode", ""],
+    ["warn", "Attempt 1 failed; another one follows", "ffmpeg was killed"],
+    ["warn", "A late report from attempt 1 was set aside", ""],
+    ["bad", "Failed", "no space left"],
+    ["plain", "Queued again", ""],
+  ]);
+});
+
+test("an event of a type to come is shown by its name", () => {
+  expect(entriesOf([logged("job.paused", null)])[0]?.text).toBe("job.paused");
+});

@@ -1,0 +1,65 @@
+import { sentence } from "./format";
+
+/** One line of a job's history. */
+export interface TimelineEntry {
+  readonly seq: number;
+  readonly time: string;
+  readonly tone: "plain" | "good" | "warn" | "bad";
+  readonly text: string;
+  /** What the worker said of it; may be empty. */
+  readonly note: string;
+}
+
+/** An event of a job's log, as far as its history needs it. */
+export interface LoggedEvent {
+  readonly seq: number;
+  readonly type: string;
+  readonly time: string;
+  readonly data: unknown;
+}
+
+/** A job's log as sentences. Reports of mere progress are left out: the bar has told of them. */
+export function entriesOf(events: readonly LoggedEvent[]): TimelineEntry[] {
+  return events.filter((event) => event.type !== "job.progress").map(entryOf);
+}
+
+function entryOf(event: LoggedEvent): TimelineEntry {
+  const data = typeof event.data === "object" && event.data !== null ? (event.data as Record<string, unknown>) : {};
+  const text = (name: string) => (typeof data[name] === "string" ? data[name] : "");
+  const attempt = typeof data["attempt"] === "number" ? data["attempt"] : 0;
+  const entry = (tone: TimelineEntry["tone"], words: string, note = ""): TimelineEntry => ({
+    seq: event.seq,
+    time: event.time,
+    tone,
+    text: words,
+    note,
+  });
+  switch (event.type) {
+    case "job.queued":
+      return entry("plain", attempt > 0 ? "Queued again" : "Queued");
+    case "job.started":
+      return entry("good", `Attempt ${String(attempt)} started`, text("worker"));
+    case "job.step":
+      return entry("plain", sentence(text("step")));
+    case "job.message":
+      return entry("plain", text("message"));
+    case "job.retrying":
+      return entry("warn", `Attempt ${String(attempt)} failed; another one follows`, text("error"));
+    case "job.stalled":
+      return entry("warn", "No word from the worker");
+    case "job.resumed":
+      return entry("plain", "The worker is heard again");
+    case "job.cancelling":
+      return entry("plain", "Asked to stop");
+    case "job.cancelled":
+      return entry("plain", "Cancelled");
+    case "job.succeeded":
+      return entry("good", "Finished");
+    case "job.failed":
+      return entry("bad", "Failed", text("error"));
+    case "job.late_report":
+      return entry("warn", `A late report from attempt ${String(attempt)} was set aside`);
+    default:
+      return entry("plain", event.type);
+  }
+}

@@ -1,0 +1,152 @@
+import type { Artifact } from "@herald/client";
+import { expect, test, vi } from "vitest";
+import { jobOf, noon } from "./testing";
+import { type Uploader, Uploads } from "./uploads";
+
+/** A server that answers each upload when the test says so. */
+function setup() {
+  const sent: {
+    name: string;
+    signal: AbortSignal | undefined;
+    progress: (loaded: number) => void;
+    done: () => void;
+    fail: (err: unknown) => void;
+  }[] = [];
+  const api = {
+    upload: vi.fn<Uploader["upload"]>(
+      (file, { onProgress, signal } = {}) =>
+        new Promise((resolve, reject) => {
+          const name = file instanceof File ? file.name : "";
+          sent.push({
+            name,
+            signal,
+            progress: (loaded) => onProgress?.({ loaded, total: file.size }),
+            done: () => {
+              resolve(artifactOf(name));
+            },
+            fail: reject,
+          });
+          signal?.addEventListener("abort", () => {
+            reject(new DOMException("aborted", "AbortError"));
+          });
+        }),
+    ),
+    startJob: vi.fn<Uploader["startJob"]>(() => Promise.resolve(jobOf())),
+  };
+  const onJob = vi.fn();
+  const uploads = new Uploads(api, onJob);
+  const states = () => uploads.items().map((u) => `${u.file.name} ${u.state}`);
+  return { api, sent, onJob, uploads, states };
+}
+
+function artifactOf(name: string): Artifact {
+  return {
+    id: `artifact of ${name}`,
+    job_id: null,
+    kind: "upload",
+    name,
+    content_type: "video/mp4",
+    size: 1,
+    sha256: "",
+    url: "",
+    created_at: noon,
+    details: null,
+  };
+}
+
+function file(name: string, size = 100): File {
+  return new File([new Uint8Array(size)], name);
+}
+
+test("a file becomes a job as soon as it is there", async () => {
+  const t = setup();
+  t.uploads.add([file("a.mov")], "webm", 1000);
+  t.sent[0]?.done();
+  await vi.waitFor(() => {
+    expect(t.onJob).toHaveBeenCalledWith(jobOf());
+  });
+  expect(t.api.startJob).toHaveBeenCalledWith({
+    kind: "video",
+    title: "a.mov",
+    args: { source: { upload: "artifact of a.mov" }, preset: "webm" },
+  });
+  expect(t.uploads.items()).toEqual([]);
+});
+
+test("two are sent at once, the others wait for their turn", async () => {
+  const t = setup();
+  t.uploads.add([file("a"), file("b"), file("c")], "webm", 1000);
+  expect(t.states()).toEqual(["a uploading", "b uploading", "c waiting"]);
+  t.sent[0]?.done();
+  await vi.waitFor(() => {
+    expect(t.states()).toEqual(["b uploading", "c uploading"]);
+  });
+});
+
+test("progress and speed are told, and never more than the file's size", () => {
+  const clock = vi.spyOn(performance, "now").mockReturnValue(0);
+  const t = setup();
+  t.uploads.add([file("a", 10_000)], "webm", 100_000);
+  t.sent[0]?.progress(1000);
+  expect(t.uploads.items()[0]).toMatchObject({ loaded: 1000, speed: 0 });
+  clock.mockReturnValue(1000);
+  t.sent[0]?.progress(3000);
+  expect(t.uploads.items()[0]).toMatchObject({ loaded: 3000, speed: 2000 });
+  clock.mockReturnValue(9000);
+  t.sent[0]?.progress(10_400);
+  expect(t.uploads.items()[0]?.loaded).toBe(10_000);
+});
+
+test("a file above the limit or without content is refused before it is sent", () => {
+  const t = setup();
+  t.uploads.add([file("large", 2000), file("empty", 0)], "webm", 1000);
+  expect(t.states()).toEqual(["large refused", "empty refused"]);
+  expect(t.uploads.items()[0]?.error).toMatch(/limit is 1.0.kB/);
+  expect(t.sent).toEqual([]);
+});
+
+test("cancelling stops the sending and lets the next one go", async () => {
+  const t = setup();
+  t.uploads.add([file("a"), file("b"), file("c")], "webm", 1000);
+  t.uploads.cancel(t.uploads.items()[0]?.id ?? 0);
+  expect(t.sent[0]?.signal?.aborted).toBe(true);
+  await vi.waitFor(() => {
+    expect(t.states()).toEqual(["b uploading", "c uploading"]);
+  });
+  expect(t.api.startJob).not.toHaveBeenCalled();
+});
+
+test("one that failed says so, and goes again when asked", async () => {
+  const t = setup();
+  t.uploads.add([file("a")], "webm", 1000);
+  t.sent[0]?.fail(new TypeError("network"));
+  await vi.waitFor(() => {
+    expect(t.states()).toEqual(["a failed"]);
+  });
+  expect(t.uploads.items()[0]?.error).not.toBe("");
+  t.uploads.retry(t.uploads.items()[0]?.id ?? 0);
+  expect(t.states()).toEqual(["a uploading"]);
+});
+
+test("a file that is there already is not sent again when only its job could not be started", async () => {
+  const t = setup();
+  t.api.startJob.mockRejectedValueOnce(new TypeError("network"));
+  t.uploads.add([file("a")], "webm", 1000);
+  t.sent[0]?.done();
+  await vi.waitFor(() => {
+    expect(t.states()).toEqual(["a failed"]);
+  });
+  t.uploads.retry(t.uploads.items()[0]?.id ?? 0);
+  await vi.waitFor(() => {
+    expect(t.onJob).toHaveBeenCalledOnce();
+  });
+  expect(t.sent).toHaveLength(1);
+});
+
+test("closing stops all of them", () => {
+  const t = setup();
+  t.uploads.add([file("a"), file("b"), file("c")], "webm", 1000);
+  t.uploads.close();
+  expect(t.uploads.items()).toEqual([]);
+  expect(t.sent.map((s) => s.signal?.aborted)).toEqual([true, true]);
+});

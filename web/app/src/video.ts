@@ -1,0 +1,77 @@
+import type { Artifact, Job } from "@herald/client";
+
+/** What a video job has made. */
+export interface VideoResult {
+  readonly durationMs: number;
+  readonly width: number;
+  readonly height: number;
+  readonly artifacts: readonly Artifact[];
+}
+
+/** Small pictures of the video at equal distances, in one image. */
+export interface Sprite {
+  readonly url: string;
+  readonly columns: number;
+  readonly rows: number;
+  readonly width: number;
+  readonly height: number;
+  readonly intervalMs: number;
+}
+
+/** The result of a finished video job; undefined for any other job. */
+export function videoResult(job: Job): VideoResult | undefined {
+  const result: unknown = job.result;
+  if (job.kind !== "video" || !isRecord(result) || !Array.isArray(result["artifacts"])) return undefined;
+  return {
+    durationMs: numberOf(result["duration_ms"]),
+    width: numberOf(result["width"]),
+    height: numberOf(result["height"]),
+    artifacts: result["artifacts"] as Artifact[],
+  };
+}
+
+/** The name of the preset that a video job was started with. */
+export function presetOf(job: Job): string {
+  const args: unknown = job.args;
+  return isRecord(args) && typeof args["preset"] === "string" ? args["preset"] : "";
+}
+
+/** What a video job was made from, in words. */
+export function sourceOf(job: Job): string {
+  const args: unknown = job.args;
+  const source = isRecord(args) ? args["source"] : undefined;
+  if (!isRecord(source)) return "";
+  const test = source["test"];
+  return isRecord(test) ? `Test video of ${String(numberOf(test["seconds"]))} s` : "Uploaded file";
+}
+
+/** The sprite among a result's artifacts. */
+export function spriteOf(artifacts: readonly Artifact[]): Sprite | undefined {
+  const artifact = artifacts.find((a) => a.kind === "thumbnails");
+  const details: unknown = artifact?.details;
+  if (artifact === undefined || !isRecord(details)) return undefined;
+  const sprite = {
+    url: artifact.url,
+    columns: numberOf(details["columns"]),
+    rows: numberOf(details["rows"]),
+    width: numberOf(details["width"]),
+    height: numberOf(details["height"]),
+    intervalMs: numberOf(details["interval_ms"]),
+  };
+  return sprite.columns > 0 && sprite.rows > 0 && sprite.intervalMs > 0 ? sprite : undefined;
+}
+
+/** A number among what a worker reports besides the known fields, such as fps. */
+export function detail(job: Job, name: string): number | undefined {
+  const details: unknown = job.details;
+  const value = isRecord(details) ? details[name] : undefined;
+  return typeof value === "number" && Number.isFinite(value) ? value : undefined;
+}
+
+function isRecord(value: unknown): value is Record<string, unknown> {
+  return typeof value === "object" && value !== null && !Array.isArray(value);
+}
+
+function numberOf(value: unknown): number {
+  return typeof value === "number" && Number.isFinite(value) ? value : 0;
+}
