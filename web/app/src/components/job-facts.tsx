@@ -1,6 +1,6 @@
 import type { Job } from "@herald/client";
 import type { ReactElement, ReactNode } from "react";
-import { useTime } from "../desk";
+import { useConnection, useTime } from "../desk";
 import { ago, count, elapsed, timeLeft } from "../format";
 import { remainingAt } from "../progress";
 import { detail } from "../video";
@@ -67,10 +67,12 @@ const fresh = 3000;
 
 function Outlook({ job }: { readonly job: Job }): ReactNode {
   const now = useTime();
+  const live = useConnection() === "live";
   if (job.state !== "running") return null;
   const heard = Date.parse(job.heartbeat_at ?? job.updated_at);
   if (job.stalled) return <span className="text-warn">No word from the worker for {elapsed(now - heard)}</span>;
-  const left = remainingAt(job, now);
+  // Without word from the server, what it last expected is no promise.
+  const left = live ? remainingAt(job, now) : undefined;
   const age = now - Math.max(heard, Date.parse(job.updated_at));
   return (
     <>

@@ -45,7 +45,7 @@ const dots = { plain: "bg-edge", good: "bg-accent", warn: "bg-warn", bad: "bg-ba
 function Entry({ entry }: { readonly entry: TimelineEntry }): ReactElement {
   return (
     <li className="group relative flex gap-3 pb-3 last:pb-0">
-      <span className="absolute top-3 bottom-[-0.375rem] left-[3.5px] w-px bg-line group-last:hidden" />
+      <span className="absolute top-4.5 -bottom-1 left-[3.5px] w-px bg-line group-last:hidden" />
       <span className={`mt-1.5 size-2 shrink-0 rounded-full ${dots[entry.tone]}`} />
       <div className="min-w-0 flex-1">
         <p className={entry.tone === "plain" ? "text-soft" : "text-ink"}>{entry.text}</p>
