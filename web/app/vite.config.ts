@@ -1,14 +1,12 @@
 import tailwindcss from "@tailwindcss/vite";
 import react from "@vitejs/plugin-react";
-import { fileURLToPath } from "node:url";
 import { defineConfig } from "vitest/config";
 
 const server = process.env["HERALD_ADDR"] ?? "127.0.0.1:8080";
 
 export default defineConfig({
   plugins: [react(), tailwindcss()],
-  // What public/ holds is copied to dist/ on each build: the .gitkeep that lets Go embed the folder before the first.
-  publicDir: fileURLToPath(new URL("public", import.meta.url)),
+  // public/.gitkeep is copied with each build, so that dist/.gitkeep, without which Go has nothing to embed, stays.
   server: { proxy: { "/api": `http://${server}` } },
   // Nothing is inlined: the server's Content-Security-Policy allows no data: but for images.
   build: { target: "es2023", assetsInlineLimit: 0, modulePreload: { polyfill: false } },

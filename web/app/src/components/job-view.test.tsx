@@ -1,12 +1,15 @@
-import type { Job } from "@herald/client";
+import type { Job, StreamState } from "@herald/client";
 import { describe, expect, test, vi } from "vitest";
 import { after, click, button, deskOf, jobOf, noon, render } from "../testing";
 import { JobView } from "./job-view";
 
 /** Shows the job as it is some milliseconds after noon, and returns its words. */
-function textOf(job: Job, at = 0): string {
+function textOf(job: Job, at = 0, connection: StreamState = "live"): string {
   vi.useFakeTimers({ now: Date.parse(noon) + at, toFake: ["Date"] });
-  const container = render(<JobView job={job} heading={<h3>{job.title}</h3>} open={false} onOpen={() => undefined} />);
+  const { desk, stream } = deskOf();
+  stream.onState(connection);
+  const view = <JobView job={job} heading={<h3>{job.title}</h3>} open={false} onOpen={() => undefined} />;
+  const container = render(view, desk);
   vi.useRealTimers();
   return container.textContent.replaceAll("\u00a0", " ");
 }
@@ -36,6 +39,11 @@ describe("a running job", () => {
   test("tells how old its last report is once that is not fresh", () => {
     expect(textOf(jobOf(), 3000)).not.toContain("updated");
     expect(textOf(jobOf(), 4000)).toContain("updated 4 s ago");
+  });
+
+  test("promises nothing while the page is cut off", () => {
+    expect(textOf(jobOf(), 1000)).toContain("left");
+    expect(textOf(jobOf(), 1000, "reconnecting")).not.toContain("left");
   });
 
   test("says that nothing is heard of its worker", () => {
