@@ -1,0 +1,96 @@
+# 'make' alone lists the targets. Everything that is not in the repository is installed by name and version: Go tools into
+# .tools, npm packages into web/node_modules, Debian packages by .ci/packages where they are missing.
+
+SHELL := /bin/bash
+.SHELLFLAGS := -euo pipefail -c
+.DEFAULT_GOAL := help
+.DELETE_ON_ERROR:
+
+GOLANGCI_VERSION := v2.15.0
+SQLC_VERSION := v1.31.1
+
+tools := $(CURDIR)/.tools
+golangci := $(tools)/golangci-lint-$(GOLANGCI_VERSION)
+sqlc := $(tools)/sqlc-$(SQLC_VERSION)
+npm_stamp := web/node_modules/.package-lock.json
+
+.PHONY: help
+help: ## list the targets
+	@awk -F':.*## ' '/^[a-z0-9-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+.PHONY: run
+run: ## install what is missing, build, and start Herald on http://127.0.0.1:8080 (ARGS="--addr …" for more)
+	@.ci/packages ffmpeg postgres
+	@$(MAKE) --no-print-directory build
+	@HERALD_POSTGRES_BIN="$$(.ci/packages postgres-bin)" exec bin/herald up $(ARGS)
+
+.PHONY: build
+build: $(npm_stamp) ## build the web app and the program bin/herald
+	npm --prefix web run build
+	go build -o bin/ ./cmd/...
+
+.PHONY: test
+test: $(npm_stamp) ## run all tests: Go with the race detector, TypeScript, and the browser
+	.ci/packages ffmpeg postgres chromium
+	$(MAKE) --no-print-directory build
+	HERALD_POSTGRES_BIN="$$(.ci/packages postgres-bin)" go test -race -p 2 ./...
+	npm --prefix web test
+	HERALD_POSTGRES_BIN="$$(.ci/packages postgres-bin)" npm --prefix web run e2e
+
+.PHONY: check
+check: fmt-check generate-check lint web-check test ## all that CI runs: formatting, lint, generated code, then the tests
+
+.PHONY: e2e
+e2e: build ## run the browser tests alone
+	.ci/packages ffmpeg postgres chromium
+	HERALD_POSTGRES_BIN="$$(.ci/packages postgres-bin)" npm --prefix web run e2e
+
+.PHONY: fmt
+fmt: $(golangci) $(npm_stamp) ## format all code
+	$(golangci) fmt ./...
+	npm --prefix web run format
+
+.PHONY: fmt-check
+fmt-check: $(golangci)
+	$(golangci) fmt --diff ./...
+
+.PHONY: lint
+lint: $(golangci) web/app/dist/.gitkeep ## look for mistakes in the Go code
+	go mod tidy -diff
+	$(golangci) run ./...
+
+.PHONY: web-check
+web-check: $(npm_stamp) ## look at the web code's formatting, types and lint
+	npm --prefix web run check
+
+.PHONY: generate
+generate: $(sqlc) ## write the generated code anew: queries and the OpenAPI document
+	$(sqlc) generate
+	go test ./internal/httpapi -run TestOpenAPI -update
+
+.PHONY: generate-check
+generate-check: $(sqlc)
+	$(sqlc) diff
+
+.PHONY: fuzz
+fuzz: ## fuzz every parser for a while (FUZZTIME=30s)
+	@grep -rlE '^func Fuzz' --include='*_test.go' internal | while read -r file; do \
+	  grep -oE '^func Fuzz[A-Za-z]+' "$$file" | cut -c6- | while read -r name; do \
+	    go test "./$$(dirname "$$file")" -run '^$$' -fuzz "^$$name$$" -fuzztime "$${FUZZTIME:-10s}"; \
+	  done; \
+	done
+
+.PHONY: clean
+clean: ## remove what was built or installed here
+	rm -rf bin .tools web/node_modules web/client/dist web/app/dist/assets web/app/dist/index.html
+
+$(npm_stamp): web/package-lock.json
+	npm --prefix web ci --no-audit --no-fund
+
+$(golangci):
+	GOBIN=$(tools)/bin go install github.com/golangci/golangci-lint/v2/cmd/golangci-lint@$(GOLANGCI_VERSION)
+	mv $(tools)/bin/golangci-lint $@
+
+$(sqlc):
+	GOBIN=$(tools)/bin CGO_ENABLED=0 go install github.com/sqlc-dev/sqlc/cmd/sqlc@$(SQLC_VERSION)
+	mv $(tools)/bin/sqlc $@

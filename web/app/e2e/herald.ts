@@ -1,0 +1,124 @@
+import { type ChildProcess, execFile, spawn } from "node:child_process";
+import { once } from "node:events";
+import { chmod, mkdtemp, readdir, readFile, rm } from "node:fs/promises";
+import { createServer } from "node:net";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { fileURLToPath } from "node:url";
+import { promisify } from "node:util";
+import { test as base } from "@playwright/test";
+
+const program = fileURLToPath(new URL("../../../bin/herald", import.meta.url));
+
+/** Herald is the real program with a data folder of its own, started and stopped as a person would. */
+export class Herald {
+  readonly #dataDir: string;
+  readonly #port: number;
+  #process: ChildProcess | undefined;
+  #said = "";
+  /** The link that it printed to sign in with. */
+  link = "";
+
+  private constructor(dataDir: string, port: number) {
+    this.#dataDir = dataDir;
+    this.#port = port;
+  }
+
+  static async create(): Promise<Herald> {
+    const dataDir = await mkdtemp(join(tmpdir(), "herald-e2e-"));
+    await chmod(dataDir, 0o755);
+    return new Herald(dataDir, await freePort());
+  }
+
+  get address(): string {
+    return `127.0.0.1:${String(this.#port)}`;
+  }
+
+  #environment(): NodeJS.ProcessEnv {
+    return { ...process.env, HERALD_DATA_DIR: this.#dataDir, HERALD_ADDR: this.address };
+  }
+
+  /** Starts it and waits for the link. */
+  async start(...args: string[]): Promise<void> {
+    this.#said = "";
+    const started = spawn(program, ["up", ...args], { env: this.#environment(), stdio: ["ignore", "pipe", "pipe"] });
+    this.#process = started;
+    await new Promise<void>((resolve, reject) => {
+      const hear = (piece: Buffer) => {
+        this.#said += piece.toString();
+        const link = /http\S+#token=\S+/.exec(this.#said);
+        if (link !== null) {
+          this.link = link[0];
+          resolve();
+        }
+      };
+      started.stdout.on("data", hear);
+      started.stderr.on("data", hear);
+      started.on("exit", (code) => {
+        reject(new Error(`herald ended with ${String(code)}: ${this.#said}`));
+      });
+    });
+  }
+
+  /** Ends it with the signal and waits for its end. */
+  async end(signal: "SIGTERM" | "SIGKILL"): Promise<void> {
+    const running = this.#process;
+    if (running?.exitCode !== null) return;
+    const exit = once(running, "exit");
+    running.kill(signal);
+    await exit;
+    this.#process = undefined;
+  }
+
+  /** Prints a link that signs somebody else in. */
+  async linkFor(user: string): Promise<string> {
+    const { stdout } = await promisify(execFile)(program, ["token", "--link", "--user", user], {
+      env: this.#environment(),
+    });
+    return stdout.trim();
+  }
+
+  /** The command lines of all processes that have to do with this Herald's data folder. */
+  async processes(): Promise<string[]> {
+    const found: string[] = [];
+    for (const pid of await readdir("/proc")) {
+      if (!/^\d+$/.test(pid)) continue;
+      const command = await readFile(`/proc/${pid}/cmdline`, "utf8").catch(() => "");
+      const folder = await readFile(`/proc/${pid}/environ`, "utf8").catch(() => "");
+      if (pid !== String(process.pid) && (command + folder).includes(this.#dataDir)) {
+        found.push(command.replaceAll("\0", " "));
+      }
+    }
+    return found;
+  }
+
+  async remove(): Promise<void> {
+    await this.end("SIGTERM");
+    await rm(this.#dataDir, { recursive: true, force: true });
+  }
+}
+
+async function freePort(): Promise<number> {
+  const server = createServer().listen(0, "127.0.0.1");
+  await once(server, "listening");
+  const address = server.address();
+  server.close();
+  await once(server, "close");
+  if (address === null || typeof address === "string") throw new Error("the server has no port");
+  return address.port;
+}
+
+/** A test with a Herald that runs, and ends after it. */
+export const test = base.extend<{ herald: Herald }>({
+  // Playwright wants a pattern here.
+  // eslint-disable-next-line no-empty-pattern
+  herald: async ({}, use) => {
+    const herald = await Herald.create();
+    try {
+      await herald.start();
+      await use(herald);
+    } finally {
+      await herald.remove();
+    }
+  },
+});

@@ -1,0 +1,63 @@
+import { expect, type Locator, type Page } from "@playwright/test";
+
+/** The card of the job with the title. */
+export function card(page: Page, title: string | RegExp): Locator {
+  return page.getByRole("article", { name: title });
+}
+
+/** Waits until the badge says so. */
+export async function expectBadge(page: Page, words: string | RegExp): Promise<void> {
+  await expect(page.getByText(words, { exact: true }).first()).toBeVisible();
+}
+
+/** Signs in by the link and waits until the page is live. */
+export async function signIn(page: Page, link: string): Promise<void> {
+  await page.goto(link);
+  await expectBadge(page, "Live");
+  expect(page.url()).not.toContain("token");
+}
+
+/** Starts a job on a test video of the length, as its button is labelled. */
+export async function makeTestVideo(page: Page, length: string): Promise<Locator> {
+  await page.getByText(length, { exact: true }).click();
+  await page.getByRole("button", { name: "Make a test video" }).click();
+  const made = card(page, `Test video, ${length}`);
+  await expect(made).toBeVisible();
+  return made;
+}
+
+/** Notes in the page itself how a card's bar moves, and which attempt it shows. */
+export async function watchBar(page: Page): Promise<() => Promise<{ attempt: number; percent: number }[]>> {
+  await page.evaluate(() => {
+    const seen: { attempt: number; percent: number }[] = [];
+    (window as unknown as { seen: typeof seen }).seen = seen;
+    const look = () => {
+      const bar = document.querySelector("article [role=progressbar]");
+      const now = bar?.getAttribute("aria-valuenow");
+      if (now === null || now === undefined) return;
+      const attempt = Number(/attempt (\d+)/i.exec(bar?.closest("article")?.textContent ?? "")?.[1] ?? 1);
+      const last = seen.at(-1);
+      if (last?.percent !== Number(now) || last.attempt !== attempt) seen.push({ attempt, percent: Number(now) });
+    };
+    new MutationObserver(look).observe(document.body, {
+      subtree: true,
+      childList: true,
+      attributes: true,
+      characterData: true,
+    });
+  });
+  return () => page.evaluate(() => (window as unknown as { seen: { attempt: number; percent: number }[] }).seen);
+}
+
+/** Plays a card's result and expects its time to move. */
+export async function expectPlays(of: Locator): Promise<void> {
+  await of.getByRole("button", { name: /^Play / }).click();
+  const video = of.locator("video");
+  await expect(video).toBeVisible();
+  await video.evaluate((v: HTMLVideoElement) => {
+    v.muted = true;
+    return v.play();
+  });
+  await expect.poll(() => video.evaluate((v: HTMLVideoElement) => v.currentTime)).toBeGreaterThan(0.5);
+  expect(await video.evaluate((v: HTMLVideoElement) => v.videoWidth)).toBeGreaterThan(0);
+}
