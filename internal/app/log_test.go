@@ -222,7 +222,7 @@ func (r *reader) run(ctx context.Context) error {
 		s, err := r.broker.Subscribe(ctx, []event.Topic{"user:demo"}, cursor)
 		if err != nil {
 			if ctx.Err() != nil {
-				break
+				continue
 			}
 			return err
 		}

@@ -20,11 +20,11 @@ import (
 
 func secret() []byte { return bytes.Repeat([]byte("k"), 32) }
 
-func key(t testing.TB) *auth.Key {
-	t.Helper()
+func key(tb testing.TB) *auth.Key {
+	tb.Helper()
 	k, err := auth.NewKey(secret())
 	if err != nil {
-		t.Fatal(err)
+		tb.Fatal(err)
 	}
 	return k
 }

@@ -107,7 +107,7 @@ func start(log *fakeLog, config broker.Config) (*broker.Broker, *hub.Hub, func()
 }
 
 // read takes from the stream until it would wait.
-func read(t testing.TB, s *broker.Stream) []event.Seq {
+func read(t *testing.T, s *broker.Stream) []event.Seq {
 	t.Helper()
 	var got []event.Seq
 	for {
@@ -297,6 +297,7 @@ func anyLife(t *rapid.T) life {
 
 // run lives the life and returns what the reader got, and all there was for it.
 func (l life) run(t *testing.T) (got, want []event.Seq) {
+	t.Helper()
 	log := &fakeLog{}
 	b, _, stop := start(log, l.config)
 	defer stop()

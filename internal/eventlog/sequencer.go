@@ -98,7 +98,7 @@ func (s *Sequencer) Run(ctx context.Context) error {
 			session.Close()
 		}
 		if ctx.Err() != nil {
-			break
+			continue
 		}
 		if !errors.Is(err, ErrNotLeader) {
 			s.log.WarnContext(ctx, "sequencer lost its session", "error", err)

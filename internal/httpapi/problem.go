@@ -54,6 +54,8 @@ type problemRow struct {
 }
 
 // Problem is an error as clients see it (RFC 9457).
+//
+//nolint:errname // the RFC's name
 type Problem struct {
 	Type      string `json:"type" doc:"Which kind of problem it is; stable."`
 	Title     string `json:"title"`

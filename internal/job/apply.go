@@ -300,6 +300,7 @@ func (j Job) tell(t event.Type, actor string, now time.Time) (Outcome, error) {
 			ID      uuid.UUID `json:"id"`
 			Version int64     `json:"version"`
 		}{j.ID, j.Version}
+	default:
 	}
 	pending, err := j.pending(t, actor, data, now)
 	return Outcome{Job: j, Event: pending}, err

@@ -13,6 +13,8 @@ import (
 )
 
 // Job is one unit of work as its worker last reported it. Its JSON is the API's.
+//
+//nolint:recvcheck // its methods return a changed copy, which unexported ones change in place
 type Job struct {
 	ID    uuid.UUID `json:"id"` // a UUIDv7
 	Kind  string    `json:"kind"`

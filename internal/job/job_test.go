@@ -15,10 +15,8 @@ import (
 
 var now = time.Date(2026, 11, 24, 12, 0, 0, 0, time.UTC) //nolint:gochecknoglobals // a constant but for its type
 
-func ptr[T any](v T) *T { return &v }
-
 // queued returns a fresh job.
-func queued(t testing.TB) job.Job {
+func queued(t *testing.T) job.Job {
 	t.Helper()
 	out, err := job.Create(job.New{Kind: "video", Owner: "demo", Title: "clip.mp4"}, now)
 	if err != nil {
@@ -32,7 +30,7 @@ func plan() []job.Step {
 }
 
 // running returns a job in its first attempt.
-func running(t testing.TB) job.Job {
+func running(t *testing.T) job.Job {
 	t.Helper()
 	out, err := queued(t).Start("w1", plan(), now)
 	if err != nil {
@@ -42,7 +40,7 @@ func running(t testing.TB) job.Job {
 }
 
 // in returns a job in the state.
-func in(t testing.TB, state job.State) job.Job {
+func in(t *testing.T, state job.State) job.Job {
 	t.Helper()
 	j := running(t)
 	var err error
@@ -201,12 +199,12 @@ func TestApplyChoosesTheEvent(t *testing.T) {
 		report job.Report
 		want   event.Type
 	}{
-		{"progress", same, job.Report{Progress: ptr(0.5)}, event.JobProgress},
-		{"counts", same, job.Report{Processed: ptr(int64(3))}, event.JobProgress},
-		{"message", same, job.Report{Message: "hello", Progress: ptr(0.5)}, event.JobMessage},
+		{"progress", same, job.Report{Progress: new(0.5)}, event.JobProgress},
+		{"counts", same, job.Report{Processed: new(int64(3))}, event.JobProgress},
+		{"message", same, job.Report{Message: "hello", Progress: new(0.5)}, event.JobMessage},
 		{"step", same, job.Report{Step: "probe", Message: "hello"}, event.JobStep},
 		{"end", same, job.Report{State: job.Succeeded, Step: "store"}, event.JobSucceeded},
-		{"life after a stall", stalled, job.Report{Progress: ptr(0.5)}, event.JobResumed},
+		{"life after a stall", stalled, job.Report{Progress: new(0.5)}, event.JobResumed},
 		{"heartbeat after a stall", stalled, job.Report{}, event.JobResumed},
 		{"end after a stall", stalled, job.Report{State: job.Succeeded}, event.JobSucceeded},
 	} {
@@ -265,11 +263,11 @@ func TestStepsWeighIn(t *testing.T) {
 		want   float64
 	}{
 		{job.Report{Step: "probe"}, 0},
-		{job.Report{StepProgress: ptr(0.5)}, 0.05},
+		{job.Report{StepProgress: new(0.5)}, 0.05},
 		{job.Report{Step: "transcode"}, 0.1},
-		{job.Report{StepProgress: ptr(0.5)}, 0.5},
-		{job.Report{StepProgress: ptr(0.25)}, 0.5}, // never back
-		{job.Report{Step: "store", StepProgress: ptr(1.0)}, 1},
+		{job.Report{StepProgress: new(0.5)}, 0.5},
+		{job.Report{StepProgress: new(0.25)}, 0.5}, // never back
+		{job.Report{Step: "store", StepProgress: new(1.0)}, 1},
 	} {
 		tt.report.Attempt = 1
 		out, err := j.Apply(tt.report, now)
@@ -351,16 +349,16 @@ func TestReportCheck(t *testing.T) {
 	}{
 		{job.Report{Attempt: 1}, ""},
 		{job.Report{}, "attempt"},
-		{job.Report{Attempt: 1, Progress: ptr(1.01)}, "progress"},
-		{job.Report{Attempt: 1, StepProgress: ptr(-0.1)}, "step_progress"},
-		{job.Report{Attempt: 1, Processed: ptr(int64(-1))}, "processed"},
-		{job.Report{Attempt: 1, Total: ptr(int64(-1))}, "total"},
+		{job.Report{Attempt: 1, Progress: new(1.01)}, "progress"},
+		{job.Report{Attempt: 1, StepProgress: new(-0.1)}, "step_progress"},
+		{job.Report{Attempt: 1, Processed: new(int64(-1))}, "processed"},
+		{job.Report{Attempt: 1, Total: new(int64(-1))}, "total"},
 		{job.Report{Attempt: 1, Message: "a\x00b"}, "message"},
 		{job.Report{Attempt: 1, Message: "a\xffb"}, "message"},
 		{job.Report{Attempt: 1, Message: strings.Repeat("x", job.MaxMessage+1)}, "message"},
 		{job.Report{Attempt: 1, Details: json.RawMessage(`7`)}, "details"},
 		{job.Report{Attempt: 1, Details: json.RawMessage(`{`)}, "details"},
-		{job.Report{Attempt: 1, Remaining: ptr(-time.Second)}, "remaining_ms"},
+		{job.Report{Attempt: 1, Remaining: new(-time.Second)}, "remaining_ms"},
 		{job.Report{Attempt: 1, State: job.Failed}, "error"},
 		{job.Report{Attempt: 1, State: job.Running}, "state"},
 		{job.Report{Attempt: 1, State: "dancing"}, "state"},
@@ -377,12 +375,12 @@ func TestReportCheck(t *testing.T) {
 func TestMerge(t *testing.T) {
 	t.Parallel()
 	older := job.Report{
-		Attempt: 1, Step: "probe", StepProgress: ptr(0.9), Progress: ptr(0.1), Message: "one", Unit: "frames",
+		Attempt: 1, Step: "probe", StepProgress: new(0.9), Progress: new(0.1), Message: "one", Unit: "frames",
 		Details: json.RawMessage(`{"fps":1}`),
 	}
-	got := older.Merge(job.Report{Attempt: 1, Step: "transcode", Processed: ptr(int64(4)), Message: "two"})
+	got := older.Merge(job.Report{Attempt: 1, Step: "transcode", Processed: new(int64(4)), Message: "two"})
 	want := job.Report{
-		Attempt: 1, Step: "transcode", Progress: ptr(0.1), Processed: ptr(int64(4)), Message: "two", Unit: "frames",
+		Attempt: 1, Step: "transcode", Progress: new(0.1), Processed: new(int64(4)), Message: "two", Unit: "frames",
 		Details: json.RawMessage(`{"fps":1}`),
 	}
 	if diff := cmp.Diff(want, got); diff != "" {

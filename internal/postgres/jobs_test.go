@@ -20,8 +20,6 @@ import (
 	"herald/internal/postgres/pgtest"
 )
 
-func ptr[T any](v T) *T { return &v }
-
 func TestMigrateUpDownUp(t *testing.T) {
 	t.Parallel()
 	url := pgtest.New(t)
@@ -66,7 +64,7 @@ func TestAJobReadsBackAsItWasWritten(t *testing.T) {
 	}
 	left := 5 * time.Second
 	out, err := db.RecordReport(t.Context(), j.ID, job.Report{
-		Attempt: 1, Step: "two", StepProgress: ptr(0.5), Processed: ptr(int64(3)), Total: ptr(int64(6)), Unit: "rows",
+		Attempt: 1, Step: "two", StepProgress: new(0.5), Processed: new(int64(3)), Total: new(int64(6)), Unit: "rows",
 		Message: "half", Remaining: &left, Details: json.RawMessage(`{"x":2}`),
 	})
 	if err != nil {
@@ -114,7 +112,7 @@ func TestARefusedReportLeavesNothing(t *testing.T) {
 	j := started(t, db, q, "w")
 	for _, r := range []job.Report{
 		{Attempt: 1, Message: "a\x00b"},
-		{Attempt: 1, Progress: ptr(2.0)},
+		{Attempt: 1, Progress: new(2.0)},
 		{Attempt: 2, Message: "from the future"},
 		{Attempt: 1, State: job.Queued},
 	} {

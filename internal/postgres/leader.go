@@ -40,7 +40,7 @@ func (db *DB) Lead(ctx context.Context) (eventlog.Session, error) {
 	}
 	s := &leader{conn: conn}
 	if err := s.lead(ctx); err != nil {
-		s.Close()
+		s.Close() //nolint:contextcheck // it is closed even when ctx has ended
 		return nil, err
 	}
 	return s, nil

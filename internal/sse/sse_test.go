@@ -29,15 +29,15 @@ type shared struct {
 	Retry int64 `json:"retry"`
 }
 
-func sharedCases(t testing.TB) []shared {
-	t.Helper()
+func sharedCases(tb testing.TB) []shared {
+	tb.Helper()
 	text, err := os.ReadFile(filepath.Join("testdata", "streams.json"))
 	if err != nil {
-		t.Fatal(err)
+		tb.Fatal(err)
 	}
 	var cases []shared
 	if err := json.Unmarshal(text, &cases); err != nil {
-		t.Fatal(err)
+		tb.Fatal(err)
 	}
 	return cases
 }

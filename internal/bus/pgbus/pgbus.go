@@ -47,7 +47,7 @@ func (b *Bus) Follow(ctx context.Context, grown func(head event.Seq)) error {
 			grown(head)
 		})
 		if ctx.Err() != nil {
-			break
+			continue
 		}
 		b.log.WarnContext(ctx, "bus lost its connection", "error", err, "retry_in", backoff)
 		select {

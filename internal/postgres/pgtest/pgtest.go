@@ -52,19 +52,19 @@ type server struct {
 
 // New returns the URL of a fresh database with Herald's schema, which is dropped
 // when the test ends.
-func New(t testing.TB) string {
-	t.Helper()
+func New(tb testing.TB) string {
+	tb.Helper()
 	shared.once.Do(func() { shared.err = shared.start() })
 	if shared.err != nil {
-		t.Fatal(shared.err)
+		tb.Fatal(shared.err)
 	}
 	name := fmt.Sprintf("%s_%d", shared.template, shared.number.Add(1))
 	if err := shared.exec(`CREATE DATABASE "` + name + `" TEMPLATE "` + shared.template + `"`); err != nil {
-		t.Fatal(err)
+		tb.Fatal(err)
 	}
-	t.Cleanup(func() {
+	tb.Cleanup(func() {
 		if err := shared.exec(`DROP DATABASE "` + name + `" WITH (FORCE)`); err != nil {
-			t.Error(err)
+			tb.Error(err)
 		}
 	})
 	return shared.url(name)
@@ -107,7 +107,7 @@ func tempDir() (string, error) {
 	if err != nil {
 		return "", err
 	}
-	return dir, os.Chmod(dir, 0o711) //nolint:gosec // passing through is all that it allows
+	return dir, os.Chmod(dir, 0o711)
 }
 
 func (s *server) stop() error {
