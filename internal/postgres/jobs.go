@@ -102,13 +102,13 @@ func (db *DB) RecordReportTx(ctx context.Context, tx pgx.Tx, id uuid.UUID, r job
 }
 
 // FinishJob records a job's last report and completes its entry in the queue in
-// one transaction. After a late report the entry is completed too.
+// one transaction. A report that comes too late completes nothing.
 func (db *DB) FinishJob(
 	ctx context.Context, id uuid.UUID, r job.Report, complete func(ctx context.Context, tx pgx.Tx) error,
 ) (job.Outcome, error) {
 	return db.changeJob(ctx, id, func(tx pgx.Tx, j job.Job, now time.Time) (job.Outcome, error) {
 		out, err := j.Apply(r, now)
-		if err != nil {
+		if err != nil || out.Late {
 			return out, err
 		}
 		return out, complete(ctx, tx)

@@ -245,6 +245,13 @@ func TestFinishJobIsOneTransaction(t *testing.T) {
 	if read, err := db.Job(t.Context(), j.ID); err != nil || read.State != job.Running {
 		t.Errorf("after a failed FinishJob the job is %s, %v, want it running", read.State, err)
 	}
+	if _, err := db.FinishJob(t.Context(), j.ID, r, func(context.Context, pgx.Tx) error { return nil }); err != nil {
+		t.Fatal(err)
+	}
+	out, err := db.FinishJob(t.Context(), j.ID, r, func(context.Context, pgx.Tx) error { return broken })
+	if err != nil || !out.Late || out.Job.State != job.Succeeded {
+		t.Errorf("FinishJob(again) = %+v, %v, want it late, and nothing completed", out, err)
+	}
 }
 
 func TestJobsListsPages(t *testing.T) {

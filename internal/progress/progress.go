@@ -56,10 +56,11 @@ func New(recorder Recorder, config Config) *Reporter {
 // report is committed.
 func (r *Reporter) Report(ctx context.Context, id uuid.UUID, report job.Report) error {
 	out, err := r.recorder.RecordReport(ctx, id, report)
-	if err != nil {
+	gone := errors.Is(err, job.ErrNotFound) // it had ended, and was deleted
+	if err != nil && !gone {
 		return fmt.Errorf("report on job %s: %w", id, err)
 	}
-	if out.Late {
+	if out.Late || gone {
 		return fmt.Errorf("report on job %s, attempt %d: %w", id, report.Attempt, ErrOver)
 	}
 	if out.Job.State == job.Cancelling {

@@ -173,6 +173,18 @@ func TestRunEndsWhenTheAttemptIsOver(t *testing.T) {
 	})
 }
 
+func TestRunEndsWhenTheJobIsGone(t *testing.T) {
+	t.Parallel()
+	run(t, func(t *testing.T, rec *recorder, a *progress.Attempt, result <-chan error) {
+		t.Helper()
+		rec.setFail(job.ErrNotFound)
+		a.Progress(share(0.1))
+		if err := <-result; !errors.Is(err, progress.ErrOver) {
+			t.Errorf("Run() = %v, want %v", err, progress.ErrOver)
+		}
+	})
+}
+
 func TestRunEndsWhenTheJobIsToBeCancelled(t *testing.T) {
 	t.Parallel()
 	run(t, func(t *testing.T, rec *recorder, _ *progress.Attempt, result <-chan error) {
