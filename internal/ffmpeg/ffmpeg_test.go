@@ -1,23 +1,22 @@
 package ffmpeg_test
 
 import (
+	"cmp"
 	"context"
 	"errors"
+	"math/rand/v2"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
 
-	"go.uber.org/goleak"
-
 	"herald/internal/ffmpeg"
 )
 
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
-
-func tools(t testing.TB) ffmpeg.Tools {
+func tools(t *testing.T) ffmpeg.Tools {
 	t.Helper()
 	found, err := ffmpeg.Find()
 	if err != nil {
@@ -71,6 +70,9 @@ func TestTranscode(t *testing.T) {
 		{"never larger", "mp4-1080p", picture("320x180"), 320, 180, false},
 		{"smaller", "mp4-720p", picture("1920x1080"), 1280, 720, false},
 		{"tiny", "mp4-720p", picture("1x1"), 2, 2, false},
+		{"tiny webm", "webm", picture("1x1"), 2, 2, false},
+		{"upright", "mp4-720p", picture("1080x1920"), 720, 1280, false},
+		{"a wide strip", "mp4-720p", picture("3840x64"), 1280, 22, false},
 		{"pixels that are not square", "mp4-720p", join(picture("100x100"), []string{"-vf", "setsar=2/1"}), 200, 100, false},
 		{"sound alone", "audio", tone(), 0, 0, true},
 	} {
@@ -86,6 +88,9 @@ func TestTranscode(t *testing.T) {
 			}
 			if last := reports[len(reports)-1]; last.Share(2*time.Second) < 0.85 {
 				t.Errorf("the last progress is %+v, want the end", last)
+			}
+			if !slices.IsSortedFunc(reports, func(a, b ffmpeg.Progress) int { return cmp.Compare(a.Time, b.Time) }) {
+				t.Errorf("progress went back: %+v", reports)
 			}
 		})
 	}
@@ -107,9 +112,12 @@ func transcode(t *testing.T, preset, input string) (ffmpeg.Media, []ffmpeg.Progr
 	}
 	folder := t.TempDir()
 	var reports []ffmpeg.Progress
-	err = tools(t).Transcode(t.Context(), p, m, input, folder, func(r ffmpeg.Progress) { reports = append(reports, r) })
+	length, err := tools(t).Transcode(t.Context(), p, m, input, folder, func(r ffmpeg.Progress) { reports = append(reports, r) })
 	if err != nil {
 		t.Fatal(err)
+	}
+	if last := reports[len(reports)-1]; length != last.Time {
+		t.Errorf("Transcode() = %v, want %v as reported last", length, last.Time)
 	}
 	output := filepath.Join(folder, p.Output)
 	if p.Folder { // a playlist is not taken as an input
@@ -175,6 +183,8 @@ func TestProbeRefuses(t *testing.T) {
 	for name, content := range map[string]string{
 		"nothing":          "",
 		"text":             "This is not a video.",
+		"noise":            noise(100_000),
+		"subtitles":        "WEBVTT\n\n00:00.000 --> 00:01.000\nHello\n",
 		"a truncated film": string(whole[:len(whole)/3]),
 		"a playlist":       "#EXTM3U\n#EXT-X-TARGETDURATION:1\n#EXTINF:1,\n/etc/passwd\n#EXT-X-ENDLIST\n",
 		"a concat script":  "ffconcat version 1.0\nfile /etc/passwd\n",
@@ -191,10 +201,77 @@ func TestProbeRefuses(t *testing.T) {
 				t.Fatalf("Probe() = %+v, %v, want %v", m, err, ffmpeg.ErrNotMedia)
 			}
 			var said *ffmpeg.Error
-			if !errors.As(err, &said) || said.Said == "" || strings.Contains(err.Error(), path) {
+			if !errors.As(err, &said) || said.Said == "" || strings.Contains(err.Error(), path) || strings.Contains(err.Error(), "@ 0x") {
 				t.Errorf("Probe() = %q, want ffprobe's words without our path", err)
 			}
 		})
+	}
+}
+
+// noise is the same random bytes each time.
+func noise(n int) string {
+	b := make([]byte, n)
+	_, _ = rand.NewChaCha8([32]byte{1}).Read(b)
+	return string(b)
+}
+
+// A file of a megabyte may hold a picture that takes gigabytes.
+func TestProbeRefusesAHugePicture(t *testing.T) {
+	t.Parallel()
+	input := film(t, "in.avi", "-f", "lavfi", "-i", "color=c=red:size=12000x12000:rate=1:duration=1", "-c:v", "mjpeg")
+	if m, err := tools(t).Probe(t.Context(), input); !errors.Is(err, ffmpeg.ErrNotMedia) || !strings.Contains(err.Error(), "megapixels") {
+		t.Errorf("Probe() = %+v, %v, want it refused for its size", m, err)
+	}
+}
+
+func TestMissingProgramIsNotTheFilesFault(t *testing.T) {
+	t.Parallel()
+	gone := filepath.Join(t.TempDir(), "gone")
+	_, err := ffmpeg.Tools{FFmpeg: gone, FFprobe: gone}.Probe(t.Context(), filepath.Join(t.TempDir(), "input"))
+	if !errors.Is(err, ffmpeg.ErrNotInstalled) || errors.Is(err, ffmpeg.ErrNotMedia) {
+		t.Errorf("Probe() = %v, want %v", err, ffmpeg.ErrNotInstalled)
+	}
+}
+
+// What a file says of its own length is not to be trusted.
+func TestATruncatedFilmGivesWhatIsThere(t *testing.T) {
+	t.Parallel()
+	content, err := os.ReadFile(film(t, "in.mkv", "-f", "lavfi", "-i", "testsrc2=size=160x120:rate=10:duration=30", "-c:v", "png"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	input := filepath.Join(t.TempDir(), "in.mkv")
+	if err := os.WriteFile(input, content[:len(content)/20], 0o600); err != nil {
+		t.Fatal(err)
+	}
+	m, err := tools(t).Probe(t.Context(), input)
+	if err != nil || m.Duration < 20*time.Second {
+		t.Fatalf("Probe() = %+v, %v, want it to believe the file's header", m, err)
+	}
+	p, _ := ffmpeg.PresetByName("mp4-720p")
+	folder := t.TempDir()
+	got, err := tools(t).Transcode(t.Context(), p, m, input, folder, func(ffmpeg.Progress) {})
+	if err != nil || got < time.Second || got > 2*time.Second {
+		t.Errorf("Transcode() = %v, %v, want the second and a half that is there", got, err)
+	}
+	if _, err := tools(t).Thumbnails(t.Context(), m, input, folder); err != nil {
+		t.Errorf("Thumbnails() = %v, want pictures of what is there", err)
+	}
+}
+
+// Two pictures an hour apart are two pictures, not an hour of copies.
+func TestAHoleIsNotFilled(t *testing.T) {
+	t.Parallel()
+	input := film(t, "in.mkv", "-f", "lavfi", "-i", "testsrc2=size=160x120:rate=1:duration=2",
+		"-vf", `setpts=if(eq(N\,1)\,3600/TB\,PTS)`, "-fps_mode", "vfr", "-c:v", "png")
+	m, err := tools(t).Probe(t.Context(), input)
+	if err != nil {
+		t.Fatal(err)
+	}
+	p, _ := ffmpeg.PresetByName("hls")
+	var last ffmpeg.Progress
+	if _, err := tools(t).Transcode(t.Context(), p, m, input, t.TempDir(), func(p ffmpeg.Progress) { last = p }); err != nil || last.Frame != 2 {
+		t.Errorf("Transcode() wrote %d pictures, %v, want 2", last.Frame, err)
 	}
 }
 
@@ -229,14 +306,18 @@ func TestCancelEndsFFmpegAtOnce(t *testing.T) {
 	why := errors.New("somebody asked")
 	output := filepath.Join(t.TempDir(), "test.mp4")
 	began := make(chan struct{}, 100)
-	done := make(chan error, 1)
+	done := make(chan error, 1) // its error tells that ffmpeg has been waited for
 	go func() {
 		done <- tools(t).MakeTest(ctx, time.Hour, output, func(ffmpeg.Progress) { began <- struct{}{} })
 	}()
 	<-began
+	asked := time.Now()
 	cancel(why)
 	if err := <-done; !errors.Is(err, why) {
 		t.Errorf("MakeTest() = %v, want %v", err, why)
+	}
+	if took := time.Since(asked); took > time.Second {
+		t.Errorf("ffmpeg ended after %v, want it within a second", took)
 	}
 }
 
@@ -244,7 +325,8 @@ func TestFailureHasFFmpegsWords(t *testing.T) {
 	t.Parallel()
 	p, _ := ffmpeg.PresetByName("mp4-720p")
 	folder := t.TempDir()
-	err := tools(t).Transcode(t.Context(), p, ffmpeg.Media{HasVideo: true, Width: 2, Height: 2}, filepath.Join(folder, "none"), folder, func(ffmpeg.Progress) {})
+	m := ffmpeg.Media{HasVideo: true, Width: 2, Height: 2}
+	_, err := tools(t).Transcode(t.Context(), p, m, filepath.Join(folder, "none"), folder, func(ffmpeg.Progress) {})
 	var said *ffmpeg.Error
 	if !errors.As(err, &said) || !strings.Contains(said.Said, "No such file") {
 		t.Errorf("Transcode(no input) = %v, want what ffmpeg said", err)

@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"math"
+	"os/exec"
 	"path/filepath"
 	"strconv"
 	"strings"
@@ -33,18 +34,30 @@ func (m Media) Frames() int64 { return int64(math.Round(m.Duration.Seconds() * m
 // maxProbe bounds what ffprobe may print, in bytes.
 const maxProbe = 1 << 20
 
+// probeTime bounds how long ffprobe may take over a file.
+const probeTime = 2 * time.Minute
+
 // Probe looks into a file.
 func (t Tools) Probe(ctx context.Context, path string) (Media, error) {
+	ctx, cancel := context.WithTimeoutCause(ctx, probeTime, fmt.Errorf("%w: ffprobe found no end", ErrNotMedia))
+	defer cancel()
 	args := append([]string{"-v", "error", "-print_format", "json", "-show_format", "-show_streams"}, untrusted()...)
 	out := &limited{limit: maxProbe}
 	said, err := run(ctx, filepath.Dir(path), out, t.FFprobe, append(args, "-i", "file:"+path)...)
-	if ctx.Err() != nil {
+	switch exit := (*exec.ExitError)(nil); {
+	case ctx.Err() != nil:
 		return Media{}, err
-	}
-	if err != nil {
+	case errors.As(err, &exit) && exit.Exited():
 		return Media{}, fmt.Errorf("%w: %w", ErrNotMedia, &Error{Program: "ffprobe", Said: explain(said, path), Err: err})
+	case err != nil:
+		return Media{}, failure("ffprobe", said, err)
+	case strings.Contains(said, "exceeds specified max pixel count"):
+		return Media{}, fmt.Errorf("%w: its picture is larger than %d megapixels", ErrNotMedia, maxPixels>>20)
 	}
 	m, err := parseProbe(out.Bytes())
+	if err == nil && !m.HasVideo && !m.HasAudio {
+		err = errors.New("there is neither picture nor sound in it")
+	}
 	if err != nil {
 		return Media{}, fmt.Errorf("%w: %w", ErrNotMedia, err)
 	}
@@ -56,7 +69,7 @@ func (t Tools) Probe(ctx context.Context, path string) (Media, error) {
 func explain(said, path string) string {
 	said = strings.NewReplacer("file:"+path+": ", "", "file:"+path, "the file", path, "the file").Replace(said)
 	if strings.Contains(said, "not on whitelist") {
-		return "this kind of file is not taken: it can make the server read other files"
+		return "this kind of file is not taken"
 	}
 	return said
 }

@@ -3,6 +3,8 @@ package ffmpeg
 import (
 	"context"
 	"fmt"
+	"os"
+	"path/filepath"
 	"strconv"
 	"time"
 )
@@ -24,27 +26,41 @@ type Strip struct {
 const (
 	stripColumns = 10
 	thumbWidth   = 160
-	posterWidth  = 1280
+	posterLines  = 720
 )
 
 // Thumbnails makes a poster and a strip in the folder.
 func (t Tools) Thumbnails(ctx context.Context, m Media, input, folder string) (Strip, error) {
-	quiet := func(Progress) {}
-	poster := append(seek(m.Duration/10), untrusted()...)
-	poster = append(poster, "-i", "file:"+input, "-map", "0:V:0", "-frames:v", "1", "-q:v", "3",
-		"-vf", fmt.Sprintf("scale='min(%d,iw)':-2,setsar=1", posterWidth), PosterFile)
-	if err := t.ffmpeg(ctx, folder, quiet, poster...); err != nil {
+	width, height := m.fit(posterLines)
+	look := fmt.Sprintf("scale=%d:%d,setsar=1", width, height)
+	if err := t.picture(ctx, input, folder, PosterFile, look, seek(m.Duration/10)); err != nil {
 		return Strip{}, fmt.Errorf("make the poster: %w", err)
 	}
 	s := m.strip()
 	rate := strconv.FormatFloat(1/s.Interval.Seconds(), 'f', 6, 64)
-	strip := sparse(m.Duration)
-	strip = append(append(strip, untrusted()...), "-i", "file:"+input, "-map", "0:V:0", "-frames:v", "1", "-q:v", "4",
-		"-vf", fmt.Sprintf("fps=%s:round=up,scale=%d:%d,setsar=1,tile=%dx1", rate, s.Width, s.Height, s.Columns), StripFile)
-	if err := t.ffmpeg(ctx, folder, quiet, strip...); err != nil {
+	look = fmt.Sprintf("fps=%s:round=up,scale=%d:%d,setsar=1,tile=%dx1", rate, s.Width, s.Height, s.Columns)
+	if err := t.picture(ctx, input, folder, StripFile, look, sparse(m.Duration)); err != nil {
 		return Strip{}, fmt.Errorf("make the thumbnails: %w", err)
 	}
 	return s, nil
+}
+
+// picture makes one picture with the filter. The saving options spare work;
+// where they leave nothing to be seen, the picture is made without them.
+func (t Tools) picture(ctx context.Context, input, folder, file, filter string, saving []string) error {
+	path := filepath.Join(folder, file)
+	for _, options := range [][]string{saving, nil} {
+		args := append(append(options, untrusted()...), threads()...)
+		err := t.ffmpeg(ctx, folder, func(Progress) {}, append(args,
+			"-i", "file:"+input, "-map", "0:V:0", "-vf", filter, "-frames:v", "1", "-q:v", "4", file)...)
+		if err != nil {
+			return err
+		}
+		if _, err := os.Stat(path); err == nil {
+			return nil
+		}
+	}
+	return ErrNothing
 }
 
 // strip lays the strip out: at most ten frames, at least a second apart.

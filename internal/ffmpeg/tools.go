@@ -10,7 +10,9 @@ import (
 	"io"
 	"os"
 	"os/exec"
+	"regexp"
 	"runtime"
+	"strconv"
 	"strings"
 	"syscall"
 	"time"
@@ -42,9 +44,20 @@ func Find() (Tools, error) {
 const formats = "mov,mp4,m4a,3gp,matroska,webm,avi,mpegts,mpeg,mpegvideo,ogg,flv,live_flv,asf,wav,w64,aiff,au,mp3,flac,aac,ac3,eac3," +
 	"amr,caf,dv,gif,gxf,h264,hevc,av1,ivf,m4v,mjpeg,mxf,nut,rm,vc1,wv,yuv4mpegpipe"
 
+const (
+	// maxPixels bounds a picture, so that a small file cannot take all memory.
+	maxPixels = 1 << 26
+	// maxThreads bounds what one job takes of a large machine, and the memory
+	// that each thread's pictures need.
+	maxThreads = 8
+)
+
+// threads is how many threads a decoder or encoder may use.
+func threads() []string { return []string{"-threads", strconv.Itoa(min(runtime.NumCPU(), maxThreads))} }
+
 // untrusted are the options that stand before an input which somebody sent us.
 func untrusted() []string {
-	return []string{"-protocol_whitelist", "file", "-format_whitelist", formats}
+	return []string{"-protocol_whitelist", "file", "-format_whitelist", formats, "-max_pixels", strconv.Itoa(maxPixels)}
 }
 
 // stopTime is how long ffmpeg may take to stop before it is killed.
@@ -89,13 +102,32 @@ func (t *tail) Write(b []byte) (int, error) {
 	return len(b), nil
 }
 
-// String is the kept text in whole lines.
+// String is the kept text in whole lines, without the names and addresses of the
+// parts of ffmpeg that speak.
 func (t *tail) String() string {
 	text := t.kept
 	if len(text) == tailSize {
 		_, text, _ = bytes.Cut(text, []byte("\n"))
 	}
-	return strings.TrimSpace(strings.ToValidUTF8(string(text), "\uFFFD"))
+	return strings.TrimSpace(speaker.ReplaceAllString(strings.ToValidUTF8(string(text), "\uFFFD"), ""))
+}
+
+// speaker is what ffmpeg puts before a line, such as "[mp4 @ 0x55b5c98715c0] ".
+var speaker = regexp.MustCompile(`(?m)^(\[[^\]\n]* @ 0x[0-9a-f]+\] )+`)
+
+// ErrDiskFull is returned when there is no room for the output.
+var ErrDiskFull = errors.New("the disk is full")
+
+// failure says why a program failed that nobody stopped.
+func failure(program, said string, err error) error {
+	switch {
+	case errors.Is(err, os.ErrNotExist):
+		return ErrNotInstalled
+	case strings.Contains(said, "No space left on device"):
+		return ErrDiskFull
+	default:
+		return &Error{Program: program, Said: said, Err: err}
+	}
 }
 
 // Error says how a program failed, in its own words.
@@ -106,7 +138,11 @@ type Error struct {
 }
 
 func (e *Error) Error() string {
-	if e.Said == "" {
+	var exit *exec.ExitError
+	switch {
+	case errors.As(e.Err, &exit) && !exit.Exited():
+		return fmt.Sprintf("%s was stopped from outside (%v): perhaps memory ran out", e.Program, e.Err)
+	case e.Said == "":
 		return fmt.Sprintf("%s: %v", e.Program, e.Err)
 	}
 	return fmt.Sprintf("%s: %s", e.Program, e.Said)

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"math"
-	"os"
 	"path/filepath"
 	"strconv"
 	"strings"
@@ -84,6 +83,7 @@ func PresetByName(name string) (Preset, bool) {
 var (
 	ErrNoVideo = errors.New("the file has no picture: choose audio only")
 	ErrNoAudio = errors.New("the file has no sound: choose a video preset")
+	ErrNothing = errors.New("nothing in the file can be decoded: it is damaged")
 )
 
 // Check says whether the preset can be made from the media.
@@ -103,26 +103,50 @@ func (p Preset) Size(m Media) (width, height int) {
 	if p.Height == 0 || !m.HasVideo {
 		return 0, 0
 	}
-	height = min(m.Height, p.Height)
-	width = int(math.Round(float64(m.Width) * float64(height) / float64(m.Height)))
-	even := func(n int) int { return max(2, n+n%2) }
-	return even(width), even(height)
+	return m.fit(p.Height)
 }
 
-// Transcode makes the preset's output from the input, in the folder, and tells
-// how far it is about twice a second.
-func (t Tools) Transcode(ctx context.Context, p Preset, m Media, input, folder string, report func(Progress)) error {
-	args := append(untrusted(), "-i", "file:"+input, "-map_metadata", "-1", "-map_chapters", "-1", "-sn", "-dn")
-	if width, height := p.Size(m); width > 0 {
-		args = append(args, "-map", "0:V:0", "-vf", fmt.Sprintf("scale=%d:%d,setsar=1", width, height))
+// fit is the size of the picture when its short side has at most so many lines,
+// and its long side what belongs to them on a wide screen.
+func (m Media) fit(lines int) (width, height int) {
+	const wide = 16.0 / 9
+	short, long := float64(min(m.Width, m.Height)), float64(max(m.Width, m.Height))
+	scale := min(1, float64(lines)/short, float64(lines)*wide/long)
+	even := func(side int) int {
+		n := int(math.Round(float64(side) * scale))
+		return max(2, n+n%2)
+	}
+	return even(m.Width), even(m.Height)
+}
+
+// Transcode makes the preset's output from the input, in the folder, tells how
+// far it is about twice a second, and returns how long the output is. That is
+// less than the input says of itself when part of it is missing.
+func (t Tools) Transcode(
+	ctx context.Context, p Preset, m Media, input, folder string, report func(Progress),
+) (time.Duration, error) {
+	args := append(untrusted(), threads()...)
+	args = append(args, "-i", "file:"+input, "-map_metadata", "-1", "-map_chapters", "-1", "-sn", "-dn")
+	width, height := p.Size(m)
+	if width > 0 {
+		// Pictures are taken as they come: a hole in the film is not filled with copies.
+		args = append(args, "-map", "0:V:0", "-fps_mode", "vfr", "-vf", fmt.Sprintf("scale=%d:%d,setsar=1", width, height))
 	} else {
 		args = append(args, "-vn")
 	}
 	if m.HasAudio {
 		args = append(args, "-map", "0:a:0")
 	}
-	args = append(append(args, p.codecs...), p.Output)
-	return t.ffmpeg(ctx, folder, report, args...)
+	args = append(append(append(args, p.codecs...), threads()...), p.Output)
+	var last Progress
+	err := t.ffmpeg(ctx, folder, func(p Progress) {
+		last = p
+		report(p)
+	}, args...)
+	if nothing := width > 0 && last.Frame == 0 || width == 0 && last.Time == 0; err == nil && nothing {
+		err = ErrNothing
+	}
+	return last.Time, err
 }
 
 // MakeTest makes a test film of the length: a moving pattern with a clock, and
@@ -140,17 +164,8 @@ func (t Tools) MakeTest(ctx context.Context, length time.Duration, output string
 func (t Tools) ffmpeg(ctx context.Context, folder string, report func(Progress), args ...string) error {
 	common := []string{"-nostdin", "-hide_banner", "-loglevel", "warning", "-nostats", "-progress", "pipe:1", "-stats_period", "0.4", "-y"}
 	said, err := run(ctx, folder, &progressReader{report: report}, t.FFmpeg, append(common, args...)...)
-	switch {
-	case ctx.Err() != nil, err == nil:
+	if ctx.Err() != nil || err == nil {
 		return err
-	case strings.Contains(said, "No space left on device"):
-		return ErrDiskFull
-	case errors.Is(err, os.ErrNotExist):
-		return ErrNotInstalled
-	default:
-		return &Error{Program: "ffmpeg", Said: strings.ReplaceAll(said, folder+"/", ""), Err: err}
 	}
+	return failure("ffmpeg", strings.ReplaceAll(said, folder+"/", ""), err)
 }
-
-// ErrDiskFull is returned when there is no room for the output.
-var ErrDiskFull = errors.New("the disk is full")

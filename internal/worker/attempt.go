@@ -6,15 +6,12 @@ import (
 	"fmt"
 	"os"
 	"runtime/debug"
-	"strings"
-	"syscall"
 	"time"
 
 	"github.com/jackc/pgx/v5"
 	"github.com/riverqueue/river"
 	"github.com/riverqueue/river/riverdriver/riverpgxv5"
 
-	"herald/internal/ffmpeg"
 	"herald/internal/job"
 	"herald/internal/progress"
 )
@@ -28,8 +25,15 @@ type attempts struct {
 	pool *Pool
 }
 
-// lastWord bounds how long an attempt's end may take to be recorded.
-const lastWord = 5 * time.Second
+const (
+	// lastWord bounds one try to record an attempt's end. Three fit into stopTime.
+	lastWord = 3 * time.Second
+	// successPatience is how long a database may be away before what an attempt
+	// has made is given up.
+	successPatience = 5 * time.Minute
+	// removeTime bounds how long the removal of blobs may take.
+	removeTime = 30 * time.Second
+)
 
 // Work runs one attempt.
 func (w *attempts) Work(ctx context.Context, e *river.Job[entry]) error {
@@ -38,31 +42,29 @@ func (w *attempts) Work(ctx context.Context, e *river.Job[entry]) error {
 	if err != nil {
 		return later(err)
 	}
-	k, ok := p.kinds[j.Kind]
-	if !ok {
-		return river.JobCancel(fmt.Errorf("no worker here knows the kind %q", j.Kind))
-	}
-	plan, err := k.plan(j.Args)
-	if err != nil {
-		return river.JobCancel(err)
-	}
+	k := p.kinds[e.Kind]
+	plan, unfit := k.plan(j.Args)
 	if j, err = p.Store.StartJob(ctx, j.ID, e.ID, p.Node, plan); err != nil {
 		return later(err)
 	}
 	t := task{job: j, attempt: p.Reports.Attempt(j.ID, j.Attempt)}
+	if unfit != nil {
+		return w.fail(ctx, t, unfit)
+	}
 	made, err := w.perform(ctx, k, &t)
 	if err == nil {
-		if err = w.succeed(ctx, e, t, made); err == nil {
-			return nil
-		}
+		err = w.succeed(ctx, e, t, made)
 	}
-	w.discard(ctx, t)
+	if err == nil {
+		return nil
+	}
 	return w.fail(ctx, t, err)
 }
 
-// later tells River what to do with an entry whose job could not be started: to
-// drop it if another one runs the job or nothing is left to run, else to bring
-// it back.
+// later tells River what to do with an entry of which Herald's job does not
+// know how it stands: to drop it if another one runs the job or nothing is left
+// to run, else to bring it back. The attempt that begins then records that the
+// one before was lost.
 func later(err error) error {
 	const pause = 5 * time.Second
 	var transition *job.TransitionError
@@ -75,10 +77,13 @@ func later(err error) error {
 // perform does the work, while what it says is recorded. What ends the recording
 // ends the work, and is the reason for its end.
 func (w *attempts) perform(ctx context.Context, k kind, t *task) (made product, err error) {
-	if t.folder, err = w.pool.makeFolder(t.job); err != nil {
+	if t.job.Attempt > 1 { // an attempt that was lost could not clear up
+		w.remove(ctx, t.job, jobPrefix(t.job))
+	}
+	if t.folder, err = w.pool.folder.make(t.job); err != nil {
 		return product{}, fmt.Errorf("make a folder to work in: %w", err)
 	}
-	defer os.RemoveAll(t.folder) //nolint:errcheck // the pool's next start removes what is left
+	defer os.RemoveAll(t.folder) //nolint:errcheck // the next pool to start removes what is left
 	working, stop := context.WithCancelCause(ctx)
 	recorded := make(chan struct{})
 	go func() {
@@ -114,105 +119,114 @@ func safely(ctx context.Context, k kind, t task) (made product, err error) {
 }
 
 // succeed enters what was made, records the success, and completes the entry, in
-// one transaction.
+// one transaction. A job that somebody asks to cancel at the last moment
+// succeeds.
 func (w *attempts) succeed(ctx context.Context, e *river.Job[entry], t task, made product) error {
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), lastWord)
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), successPatience)
 	defer cancel()
 	report := t.attempt.With(job.Report{State: job.Succeeded, Result: made.result})
-	out, err := w.pool.Store.FinishJob(ctx, t.job.ID, report, func(ctx context.Context, tx pgx.Tx) error {
-		for _, a := range made.artifacts {
-			if err := w.pool.Store.SaveArtifactTx(ctx, tx, a); err != nil {
-				return err
+	out, err := w.insist(ctx, func(ctx context.Context) (job.Outcome, error) {
+		return w.pool.Store.FinishJob(ctx, t.job.ID, report, func(ctx context.Context, tx pgx.Tx) error {
+			for _, a := range made.artifacts {
+				if err := w.pool.Store.SaveArtifactTx(ctx, tx, a); err != nil {
+					return err
+				}
 			}
-		}
-		_, err := river.JobCompleteTx[*riverpgxv5.Driver](ctx, tx, e)
-		return err
+			_, err := river.JobCompleteTx[*riverpgxv5.Driver](ctx, tx, e)
+			return err
+		})
 	})
-	if err == nil && out.Late {
+	if err == nil && out.Late && !t.succeeded(out.Job) {
 		return progress.ErrOver
 	}
 	return err
 }
 
-// discard removes what an attempt that came to nothing has put into the blob
-// store.
-func (w *attempts) discard(ctx context.Context, t task) {
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), lastWord)
-	defer cancel()
-	if err := removeAll(ctx, w.pool.Blobs, prefix(t.job)); err != nil {
-		w.pool.Log.WarnContext(ctx, "blobs left behind", "prefix", prefix(t.job), "error", err)
-	}
+// succeeded reports whether the job stands as the task's own success has left
+// it. The answer to a commit can be lost while the commit is not.
+func (t task) succeeded(j job.Job) bool {
+	return j.State == job.Succeeded && j.Attempt == t.job.Attempt
 }
 
-// fail records how an attempt ended that did not succeed, and tells River
-// whether the entry is to come back.
+// fail records how an attempt ended that did not succeed, removes what it has
+// put into the blob store, and tells River whether the entry is to come back.
 func (w *attempts) fail(ctx context.Context, t task, err error) error {
 	if errors.Is(err, progress.ErrOver) {
+		w.remove(ctx, t.job, prefix(t.job))
 		return river.JobCancel(err)
 	}
-	report, again := verdict(ctx, t.job, err)
+	report, again := w.pool.verdict(t.job, err)
 	w.log(ctx, t.job, report, err)
-	recording, cancel := context.WithTimeout(context.WithoutCancel(ctx), lastWord)
-	defer cancel()
-	if _, err := w.pool.Store.RecordReport(recording, t.job.ID, t.attempt.With(report)); err != nil {
-		return later(err) // the next attempt begins by recording that this one was lost
+	report = t.attempt.With(report)
+	out, recordErr := w.insist(ctx, func(ctx context.Context) (job.Outcome, error) {
+		return w.record(ctx, t, report)
+	})
+	switch {
+	case recordErr == nil && t.succeeded(out.Job):
+		return nil
+	case recordErr != nil && !refused(recordErr):
+		return later(recordErr) // what was made stays until it is known whether it counts
 	}
-	if report.State != job.Retrying {
+	w.remove(ctx, t.job, prefix(t.job))
+	switch {
+	case recordErr != nil:
+		return later(recordErr)
+	case out.Late || out.Job.State != job.Retrying:
 		return river.JobCancel(err)
 	}
 	return river.JobSnooze(again)
 }
 
-// verdict decides what an attempt's end means: its job is cancelled, goes back
-// to the queue, gets another attempt after a while, or has failed.
-func verdict(ctx context.Context, j job.Job, err error) (r job.Report, again time.Duration) {
-	if errors.Is(err, progress.ErrCancelled) || errors.Is(err, river.ErrJobCancelledRemotely) {
-		return job.Report{State: job.Cancelled}, 0
+// record records the end of an attempt. A job that was to be cancelled in the
+// meantime gets no other attempt.
+func (w *attempts) record(ctx context.Context, t task, r job.Report) (job.Outcome, error) {
+	out, err := w.pool.Store.RecordReport(ctx, t.job.ID, r)
+	var transition *job.TransitionError
+	if errors.As(err, &transition) && transition.From == job.Cancelling {
+		return w.pool.Store.RecordReport(ctx, t.job.ID, job.Report{Attempt: r.Attempt, State: job.Cancelled})
 	}
-	now := time.Now()
-	if ctx.Err() != nil {
-		return job.Report{
-			State: job.Retrying, Error: "The worker is shutting down; the job goes back to the queue.", RetryAt: &now, Unblamed: true,
-		}, 0
-	}
-	text := explain(err)
-	if isPermanent(err) || j.Attempt >= j.MaxAttempts {
-		return job.Report{State: job.Failed, Error: text}, 0
-	}
-	again = backoff(j.Attempt)
-	at := now.Add(again)
-	return job.Report{State: job.Retrying, Error: text, RetryAt: &at}, again
+	return out, err
 }
 
-// backoff is the wait after the attempt with the number: 5 s, 20 s, 80 s and so
-// on, up to ten minutes.
-func backoff(attempt int) time.Duration {
-	const first, longest, doublings = 5 * time.Second, 10 * time.Minute, 5
-	return min(first<<(2*min(attempt-1, doublings)), longest)
+// insist tries to record an attempt's end, whatever has become of its context,
+// until that is recorded or refused: a database that is away for a while is no
+// reason to lose the work. It gives up when ctx's deadline has passed; a pool
+// that stops has one try.
+func (w *attempts) insist(
+	ctx context.Context, record func(context.Context) (job.Outcome, error),
+) (job.Outcome, error) {
+	const first, longest = 100 * time.Millisecond, 5 * time.Second
+	deadline, limited := ctx.Deadline()
+	for wait := first; ; wait = min(2*wait, longest) {
+		try, cancel := context.WithTimeout(context.WithoutCancel(ctx), lastWord)
+		out, err := record(try)
+		cancel()
+		if err == nil || refused(err) || limited && time.Now().After(deadline) {
+			return out, err
+		}
+		w.pool.Log.WarnContext(ctx, "end of attempt not recorded", "error", err)
+		select {
+		case <-w.pool.stopping:
+			return out, err
+		case <-time.After(wait):
+		}
+	}
 }
 
-// isPermanent reports whether another attempt would fail the same way.
-func isPermanent(err error) bool {
+// refused reports whether recording the same once more would be of no use.
+func refused(err error) bool {
 	var invalid *job.InvalidError
-	var panicked *panicError
-	return errors.Is(err, ffmpeg.ErrNotMedia) || errors.Is(err, ffmpeg.ErrNoVideo) || errors.Is(err, ffmpeg.ErrNoAudio) ||
-		errors.Is(err, errNoInput) || errors.As(err, &invalid) || errors.As(err, &panicked)
+	var transition *job.TransitionError
+	return errors.Is(err, job.ErrNotFound) || errors.As(err, &invalid) || errors.As(err, &transition)
 }
 
-// explain says what went wrong in a sentence for people.
-func explain(err error) string {
-	var panicked *panicError
-	switch {
-	case errors.As(err, &panicked):
-		return "The worker broke down on this job. This is a defect; its trace is in the worker's log."
-	case errors.Is(err, syscall.ENOSPC), errors.Is(err, ffmpeg.ErrDiskFull):
-		return "The worker's disk is full. The job is tried again; somebody has to make room."
+// remove removes what stands below the prefix in the blob store.
+func (w *attempts) remove(ctx context.Context, j job.Job, prefix string) {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), removeTime)
+	defer cancel()
+	if err := removeAll(ctx, w.pool.Blobs, prefix); err != nil {
+		w.pool.Log.WarnContext(ctx, "blobs left behind", "job", j.ID, "prefix", prefix, "error", err)
 	}
-	text := strings.ReplaceAll(strings.ToValidUTF8(err.Error(), "\uFFFD"), "\x00", "")
-	if len(text) > job.MaxError {
-		text = strings.ToValidUTF8(text[:job.MaxError-3], "") + "…"
-	}
-	return strings.ToUpper(text[:1]) + text[1:]
 }
 
 func (w *attempts) log(ctx context.Context, j job.Job, r job.Report, err error) {

@@ -14,8 +14,11 @@ import (
 	"herald/internal/job"
 )
 
-// prefix is where an attempt puts what it makes.
-func prefix(j job.Job) string { return fmt.Sprintf("jobs/%s/%d/", j.ID, j.Attempt) }
+// jobPrefix is where all attempts of a job put what they make.
+func jobPrefix(j job.Job) string { return fmt.Sprintf("jobs/%s/", j.ID) }
+
+// prefix is where one attempt does.
+func prefix(j job.Job) string { return fmt.Sprintf("%s%d/", jobPrefix(j), j.Attempt) }
 
 // putFile copies a file into the blob store, or nothing of it.
 func putFile(ctx context.Context, blobs *blob.Bucket, key, path string) (size int64, sum string, err error) {
@@ -31,7 +34,7 @@ func putFile(ctx context.Context, blobs *blob.Bucket, key, path string) (size in
 		return 0, "", err
 	}
 	hash := sha256.New()
-	size, err = io.Copy(io.MultiWriter(out, hash), in)
+	size, err = io.Copy(io.MultiWriter(out, hash), until(ctx, in))
 	if err != nil {
 		cancel() // makes Close drop what was written
 	}
@@ -41,15 +44,42 @@ func putFile(ctx context.Context, blobs *blob.Bucket, key, path string) (size in
 	return size, hex.EncodeToString(hash.Sum(nil)), nil
 }
 
-// getFile copies a blob into a file.
+// getFile brings a blob to the path: as another name of the same file where the
+// blobs are files on the same disk, else as a copy. Nobody may write to it.
 func getFile(ctx context.Context, blobs *blob.Bucket, key, path string) error {
+	var file *os.File
+	in, err := blobs.NewReader(ctx, key, &blob.ReaderOptions{BeforeRead: func(as func(any) bool) error {
+		as(&file) // stays nil when it is none
+		return nil
+	}})
+	if err != nil {
+		return err
+	}
+	defer in.Close() //nolint:errcheck // it was only read
+	if file != nil && os.Link(file.Name(), path) == nil {
+		return nil
+	}
 	out, err := os.OpenFile(path, os.O_CREATE|os.O_EXCL|os.O_WRONLY, 0o600)
 	if err != nil {
 		return err
 	}
-	err = blobs.Download(ctx, key, out, nil)
+	_, err = io.Copy(out, until(ctx, in))
 	return errors.Join(err, out.Close())
 }
+
+// until reads from r as long as ctx does not end.
+func until(ctx context.Context, r io.Reader) io.Reader {
+	return readFunc(func(b []byte) (int, error) {
+		if ctx.Err() != nil {
+			return 0, context.Cause(ctx)
+		}
+		return r.Read(b)
+	})
+}
+
+type readFunc func([]byte) (int, error)
+
+func (f readFunc) Read(b []byte) (int, error) { return f(b) }
 
 // removeAll removes every blob below the prefix.
 func removeAll(ctx context.Context, blobs *blob.Bucket, prefix string) error {

@@ -3,10 +3,10 @@ package worker
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"log/slog"
-	"os"
-	"path/filepath"
+	"sync"
 	"time"
 
 	"github.com/google/uuid"
@@ -15,7 +15,6 @@ import (
 	"github.com/riverqueue/river"
 	"github.com/riverqueue/river/riverdriver/riverpgxv5"
 	"gocloud.dev/blob"
-	"golang.org/x/sync/errgroup"
 
 	"herald/internal/artifact"
 	"herald/internal/ffmpeg"
@@ -52,7 +51,7 @@ type Config struct {
 	Blobs   *blob.Bucket
 	Tools   ffmpeg.Tools
 	Reports *progress.Reporter
-	WorkDir string // for files under way; what is left in it from an earlier run of this node is removed
+	WorkDir string // for files under way; the nodes of a machine may share it, and remove what dead ones left
 	Workers int    // jobs worked at once
 }
 
@@ -68,8 +67,10 @@ const (
 // Pool works jobs with River and gives each a Reporter.
 type Pool struct {
 	Config
-	client *river.Client[pgx.Tx]
-	kinds  map[string]kind
+	client   *river.Client[pgx.Tx]
+	kinds    map[string]kind
+	folder   *folder       // set by Run before it takes jobs
+	stopping chan struct{} // closed by Run when it takes no more jobs
 }
 
 // kind is how the jobs of a kind are worked.
@@ -94,20 +95,26 @@ type product struct {
 	artifacts []artifact.Artifact // whole in the blob store, but not entered yet
 }
 
-// NewPool returns a Pool that does nothing until Run.
+// NewPool returns a Pool that does nothing until Run, which may be called once.
 func NewPool(c Config) (*Pool, error) {
-	p := &Pool{Config: c}
-	p.kinds = map[string]kind{videoKind: &video{store: c.Store, blobs: c.Blobs, tools: c.Tools}}
+	return newPool(c, map[string]kind{videoKind: &video{store: c.Store, blobs: c.Blobs, tools: c.Tools}})
+}
+
+func newPool(c Config, kinds map[string]kind) (*Pool, error) {
+	p := &Pool{Config: c, kinds: kinds, stopping: make(chan struct{})}
 	workers := river.NewWorkers()
-	river.AddWorker(workers, &attempts{pool: p})
+	for name := range kinds {
+		river.AddWorkerArgs(workers, entry{kind: name}, &attempts{pool: p})
+	}
 	client, err := river.NewClient(riverpgxv5.New(c.Pool), &river.Config{
-		ID:            c.Node,
-		Schema:        c.Schema,
-		Logger:        quieter(c.Log),
-		Queues:        map[string]river.QueueConfig{river.QueueDefault: {MaxWorkers: c.Workers}},
-		Workers:       workers,
-		JobTimeout:    -1, // a video takes as long as it takes
-		FetchCooldown: 50 * time.Millisecond,
+		ID:                  c.Node,
+		Schema:              c.Schema,
+		Logger:              quieter(c.Log),
+		Queues:              map[string]river.QueueConfig{river.QueueDefault: {MaxWorkers: c.Workers}},
+		Workers:             workers,
+		FetchOnlyKnownKinds: true,
+		JobTimeout:          -1, // a video takes as long as it takes
+		FetchCooldown:       50 * time.Millisecond,
 	})
 	if err != nil {
 		return nil, fmt.Errorf("make the worker pool: %w", err)
@@ -118,77 +125,108 @@ func NewPool(c Config) (*Pool, error) {
 
 // Run works jobs until ctx ends. Then it takes no more, hands those under way
 // back to the queue, and returns when that is done.
-func (p *Pool) Run(ctx context.Context) error {
-	if err := os.RemoveAll(p.WorkDir); err != nil {
-		return fmt.Errorf("clear the work folder: %w", err)
+func (p *Pool) Run(ctx context.Context) (err error) {
+	if p.folder, err = openFolder(p.WorkDir); err != nil {
+		return fmt.Errorf("make a folder to work in: %w", err)
 	}
 	if err := p.Store.StartNode(ctx, p.Node); err != nil {
-		return fmt.Errorf("enter node %s: %w", p.Node, err)
+		return errors.Join(fmt.Errorf("enter node %s: %w", p.Node, err), p.folder.remove())
 	}
 	// River's jobs get the context of Start; their end is ordered by StopAndCancel.
 	if err := p.client.Start(context.WithoutCancel(ctx)); err != nil {
-		return fmt.Errorf("start the worker pool: %w", err)
+		return errors.Join(fmt.Errorf("start the worker pool: %w", err), p.folder.remove())
 	}
-	group, ctx := errgroup.WithContext(ctx)
-	group.Go(func() error { return p.keepAlive(ctx) })
-	group.Go(func() error { return p.rescue(ctx) })
-	err := group.Wait()
+	alive, die := context.WithCancel(context.WithoutCancel(ctx))
+	defer die()
+	var keeper sync.WaitGroup
+	keeper.Go(func() { p.keepAlive(alive) })
 
-	last, cancel := context.WithTimeout(context.WithoutCancel(ctx), stopTime)
+	<-ctx.Done()
+	close(p.stopping)
+	last, cancel := context.WithTimeout(alive, stopTime)
 	defer cancel()
-	if err := p.client.StopAndCancel(last); err != nil {
-		p.Log.WarnContext(last, "jobs left to be rescued", "error", err)
+	stopErr := p.client.StopAndCancel(last)
+	die()
+	keeper.Wait()
+	if stopErr != nil {
+		p.Log.WarnContext(ctx, "jobs left to be rescued", "error", stopErr)
 		return nil // without StopNode, the others notice
 	}
-	if err := p.Store.StopNode(last, p.Node); err != nil {
-		p.Log.WarnContext(last, "node left entered", "error", err)
+	p.leave(ctx)
+	return p.folder.remove()
+}
+
+// leave takes this node, which has no jobs any more, out of the list. That it
+// stays on it does no harm.
+func (p *Pool) leave(ctx context.Context) {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), lastWord)
+	defer cancel()
+	if err := p.Store.StopNode(ctx, p.Node); err != nil {
+		p.Log.WarnContext(ctx, "node left entered", "error", err)
+	}
+}
+
+// isStopping reports whether the pool hands its jobs back.
+func (p *Pool) isStopping() bool {
+	select {
+	case <-p.stopping:
+		return true
+	default:
+		return false
+	}
+}
+
+// keepAlive says again and again that this node is alive, and takes over what
+// dead nodes were at. When the database has been away, nobody could say so: the
+// others get the time to speak before they are taken for dead.
+func (p *Pool) keepAlive(ctx context.Context) {
+	var away time.Time
+	every(ctx, beat, func() {
+		if err := p.beat(ctx); err != nil {
+			if ctx.Err() == nil {
+				p.Log.WarnContext(ctx, "heartbeat not recorded", "error", err)
+			}
+			away = time.Now()
+			return
+		}
+		if time.Since(away) > patience {
+			p.rescue(ctx)
+		}
+	})
+}
+
+// beat says that this node is alive. One that was taken for dead enters itself
+// again; its jobs are fenced off by then.
+func (p *Pool) beat(ctx context.Context) error {
+	ctx, cancel := context.WithTimeout(ctx, beat)
+	defer cancel()
+	entered, err := p.Store.BeatNode(ctx, p.Node)
+	if err == nil && !entered {
+		err = p.Store.StartNode(ctx, p.Node)
 	}
 	return err
 }
 
-// keepAlive says that this node is alive. One that was taken for dead enters
-// itself again; its jobs are fenced off by then.
-func (p *Pool) keepAlive(ctx context.Context) error {
-	return every(ctx, beat, func() {
-		entered, err := p.Store.BeatNode(ctx, p.Node)
-		if err == nil && !entered {
-			err = p.Store.StartNode(ctx, p.Node)
-		}
-		if err != nil && ctx.Err() == nil {
-			p.Log.WarnContext(ctx, "heartbeat not recorded", "error", err)
-		}
-	})
-}
-
 // rescue takes over what dead nodes were at.
-func (p *Pool) rescue(ctx context.Context) error {
-	return every(ctx, beat, func() {
-		n, err := p.Rescue(ctx, patience)
-		if err != nil && ctx.Err() == nil {
-			p.Log.WarnContext(ctx, "lost jobs not rescued", "error", err)
-		}
-		if n > 0 {
-			p.Log.InfoContext(ctx, "lost jobs rescued", "jobs", n)
-		}
-	})
-}
-
-// every calls do at once and then again and again, until ctx ends.
-func every(ctx context.Context, period time.Duration, do func()) error {
-	ticker := time.NewTicker(period)
-	defer ticker.Stop()
-	for {
-		do()
-		select {
-		case <-ctx.Done():
-			return nil
-		case <-ticker.C:
-		}
+func (p *Pool) rescue(ctx context.Context) {
+	n, err := p.Rescue(ctx, patience)
+	if err != nil && ctx.Err() == nil {
+		p.Log.WarnContext(ctx, "lost jobs not rescued", "error", err)
+	}
+	if n > 0 {
+		p.Log.InfoContext(ctx, "lost jobs rescued", "jobs", n)
 	}
 }
 
-// makeFolder makes a folder for an attempt.
-func (p *Pool) makeFolder(j job.Job) (string, error) {
-	folder := filepath.Join(p.WorkDir, fmt.Sprintf("%s-%d", j.ID, j.Attempt))
-	return folder, os.MkdirAll(folder, 0o700)
+// every calls do at once and then again and again, until ctx ends.
+func every(ctx context.Context, period time.Duration, do func()) {
+	ticker := time.NewTicker(period)
+	defer ticker.Stop()
+	for ctx.Err() == nil {
+		do()
+		select {
+		case <-ctx.Done():
+		case <-ticker.C:
+		}
+	}
 }

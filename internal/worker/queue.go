@@ -8,6 +8,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"slices"
 
 	"github.com/google/uuid"
 	"github.com/jackc/pgx/v5"
@@ -23,13 +24,17 @@ import (
 // else stands in the job's row.
 type entry struct {
 	JobID uuid.UUID `json:"job_id"`
+	kind  string
 }
 
-// Kind is River's name for our entries.
-func (entry) Kind() string { return "herald_job" }
+// Kind is the job's kind, so that a worker takes only what it can do.
+func (e entry) Kind() string { return e.kind }
 
 // Queue is where jobs wait for their workers. It satisfies postgres.Queue.
-type Queue struct{ client *river.Client[pgx.Tx] }
+type Queue struct {
+	client *river.Client[pgx.Tx]
+	kinds  []string // what can be enqueued
+}
 
 // NewQueue returns a Queue over River's tables in the schema.
 func NewQueue(pool *pgxpool.Pool, schema string, log *slog.Logger) (*Queue, error) {
@@ -37,16 +42,20 @@ func NewQueue(pool *pgxpool.Pool, schema string, log *slog.Logger) (*Queue, erro
 	if err != nil {
 		return nil, fmt.Errorf("make the queue: %w", err)
 	}
-	return &Queue{client}, nil
+	return &Queue{client: client, kinds: []string{videoKind}}, nil
 }
 
 // maxSnoozes stands in for River's limit of attempts. Herald counts attempts
 // itself, and an entry that comes back to the queue is no failure to River.
 const maxSnoozes = 10_000
 
-// EnqueueTx makes an entry for the job's next attempt and returns its id.
+// EnqueueTx makes an entry for the job's next attempt and returns its id. It
+// returns a *job.InvalidError for a kind that nobody works.
 func (q *Queue) EnqueueTx(ctx context.Context, tx pgx.Tx, j job.Job) (int64, error) {
-	result, err := q.client.InsertTx(ctx, tx, entry{j.ID}, &river.InsertOpts{MaxAttempts: maxSnoozes})
+	if !slices.Contains(q.kinds, j.Kind) {
+		return 0, unknownKind(j.Kind)
+	}
+	result, err := q.client.InsertTx(ctx, tx, entry{JobID: j.ID, kind: j.Kind}, &river.InsertOpts{MaxAttempts: maxSnoozes})
 	if err != nil {
 		return 0, err
 	}
@@ -67,10 +76,14 @@ func (q *Queue) CancelTx(ctx context.Context, tx pgx.Tx, queueID int64) error {
 // *job.InvalidError.
 func ValidateArgs(kind string, args json.RawMessage) error {
 	if kind != videoKind {
-		return &job.InvalidError{Field: "kind", Reason: fmt.Sprintf("%q is not a kind of job: want %q", kind, videoKind)}
+		return unknownKind(kind)
 	}
 	_, err := parseVideo(args)
 	return err
+}
+
+func unknownKind(kind string) error {
+	return &job.InvalidError{Field: "kind", Reason: fmt.Sprintf("%q is not a kind of job: want %q", kind, videoKind)}
 }
 
 // quieter makes River log what is wrong, and keep its daily life for debugging.

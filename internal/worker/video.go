@@ -18,6 +18,7 @@ import (
 	"herald/internal/artifact"
 	"herald/internal/ffmpeg"
 	"herald/internal/job"
+	"herald/internal/progress"
 )
 
 // videoKind is the kind of job that processes a video.
@@ -128,9 +129,19 @@ func (v *video) work(ctx context.Context, t task) (product, error) {
 	return f.keep(ctx)
 }
 
-// enter begins a step.
+// enter begins a step. That it cannot be recorded now is no reason to stop the
+// work: it is then recorded with the next progress.
 func (f *film) enter(ctx context.Context, step string) error {
-	return f.attempt.Report(ctx, job.Report{Step: step})
+	r := job.Report{Step: step}
+	err := f.attempt.Report(ctx, r)
+	if err == nil || refused(err) || errors.Is(err, progress.ErrOver) || errors.Is(err, progress.ErrCancelled) {
+		return err
+	}
+	if ctx.Err() != nil {
+		return context.Cause(ctx)
+	}
+	f.attempt.Progress(r)
+	return nil
 }
 
 // follow turns ffmpeg's progress into the job's, for an output of the length.
@@ -200,7 +211,10 @@ func (f *film) transcode(ctx context.Context) error {
 	if err := f.enter(ctx, stepTranscode); err != nil {
 		return err
 	}
-	return f.tools.Transcode(ctx, f.preset, f.media, f.input, f.output, f.follow(f.media.Duration, f.media.Frames()))
+	report := f.follow(f.media.Duration, f.media.Frames())
+	length, err := f.tools.Transcode(ctx, f.preset, f.media, f.input, f.output, report)
+	f.media.Duration = length // what is there, whatever the file says of itself
+	return err
 }
 
 func (f *film) thumbnails(ctx context.Context) (err error) {
