@@ -120,7 +120,11 @@ func (a *api) routes(r chi.Router) {
 	r.Get("/api/artifacts/{id}/*", a.download)
 	r.Head("/api/artifacts/{id}/*", a.download)
 
-	typed := humachi.New(r, a.openAPI())
+	a.operations(humachi.New(r, a.openAPI()))
+}
+
+// operations are the typed routes; what they take and give is their OpenAPI.
+func (a *api) operations(typed huma.API) {
 	handle(a, typed, http.MethodGet, "/api/jobs", "list-jobs", "List your jobs, newest first", http.StatusOK, a.listJobs)
 	handle(a, typed, http.MethodPost, "/api/jobs", "start-job", "Start a job", http.StatusCreated, a.startJob)
 	handle(a, typed, http.MethodGet, "/api/jobs/{id}", "get-job", "Look at a job", http.StatusOK, a.getJob)
@@ -149,6 +153,15 @@ func handle[In, Out any](
 		}
 		return out, nil
 	})
+}
+
+// OpenAPI returns the document of the typed operations, OpenAPI 3.1 in JSON.
+func OpenAPI() ([]byte, error) {
+	a := &api{}
+	typed := humachi.New(chi.NewRouter(), a.openAPI())
+	a.operations(typed)
+	document, err := json.MarshalIndent(typed.OpenAPI(), "", "  ")
+	return append(document, '\n'), err
 }
 
 // openAPI is what the typed operations are described by. There is no page of

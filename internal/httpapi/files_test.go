@@ -1,0 +1,217 @@
+package httpapi_test
+
+import (
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
+	"io"
+	"net/http"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/uuid"
+	"gocloud.dev/blob"
+
+	"herald/internal/artifact"
+	"herald/internal/httpapi"
+)
+
+// upload sends a file and returns what the server says of it.
+func (s *server) upload(t *testing.T, name, content string) artifact.View {
+	t.Helper()
+	a := s.do(t, http.MethodPost, "/api/uploads?name="+name, s.token(t, "demo"), content, "Content-Type: video/mp4; x=y")
+	if a.status != http.StatusCreated {
+		t.Fatalf("upload: %d %s", a.status, a.body)
+	}
+	var v artifact.View
+	if err := json.Unmarshal([]byte(a.body), &v); err != nil {
+		t.Fatal(err)
+	}
+	return v
+}
+
+// keys lists what is in the blob store.
+func (s *server) keys(t *testing.T) []string {
+	t.Helper()
+	var keys []string
+	list := s.blobs.List(&blob.ListOptions{})
+	for {
+		object, err := list.Next(t.Context())
+		if err == io.EOF { //nolint:errorlint // the iterator's word for its end
+			return keys
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+		keys = append(keys, object.Key)
+	}
+}
+
+func TestUploadAndDownload(t *testing.T) {
+	t.Parallel()
+	s := setup(t)
+	const content = "0123456789"
+	sum := sha256.Sum256([]byte(content))
+	v := s.upload(t, "My%20clip.mp4", content)
+	if v.Size != 10 || v.SHA256 != hex.EncodeToString(sum[:]) || v.Name != "My clip.mp4" || v.ContentType != "video/mp4" {
+		t.Errorf("uploaded %+v, want ten bytes of My clip.mp4", v)
+	}
+	demo := s.token(t, "demo")
+	for _, tt := range []struct {
+		name    string
+		headers []string
+		status  int
+		body    string
+	}{
+		{"whole", nil, 200, content},
+		{"a range", []string{"Range: bytes=2-4"}, 206, "234"},
+		{"the end", []string{"Range: bytes=-3"}, 206, "789"},
+		{"beyond", []string{"Range: bytes=20-"}, 416, ""},
+		{"unchanged", []string{`If-None-Match: "` + v.ID.String() + `"`}, 304, ""},
+	} {
+		a := s.do(t, http.MethodGet, v.URL, demo, "", tt.headers...)
+		if a.status != tt.status || tt.body != "" && a.body != tt.body {
+			t.Errorf("%s: %d %q, want %d %q", tt.name, a.status, a.body, tt.status, tt.body)
+		}
+	}
+	a := s.do(t, http.MethodGet, v.URL, demo, "")
+	for name, want := range map[string]string{
+		"Content-Disposition": `attachment; filename="My clip.mp4"`, "X-Content-Type-Options": "nosniff", "Content-Type": "video/mp4",
+		"Content-Security-Policy": "default-src 'none'; media-src 'self'; sandbox", "Cache-Control": "private, max-age=31536000, immutable",
+	} {
+		if got := a.header.Get(name); got != want {
+			t.Errorf("%s: %q, want %q", name, got, want)
+		}
+	}
+	if a := s.do(t, http.MethodHead, v.URL, demo, ""); a.status != 200 || a.header.Get("Content-Length") != "10" {
+		t.Errorf("HEAD = %d %v, want 10 bytes", a.status, a.header)
+	}
+	if a := s.do(t, http.MethodGet, "/api/artifacts/"+v.ID.String(), demo, ""); a.status != 302 || a.header.Get("Location") != v.URL {
+		t.Errorf("GET by id = %d to %q, want to be led to %q", a.status, a.header.Get("Location"), v.URL)
+	}
+	if a := s.do(t, http.MethodGet, v.URL, s.token(t, "alice"), ""); a.status != 404 {
+		t.Errorf("another's file = %d, want 404", a.status)
+	}
+}
+
+func TestUploadTooLargeLeavesNothing(t *testing.T) {
+	t.Parallel()
+	s := setup(t, func(d *httpapi.Deps) { d.MaxUpload = 100 })
+	demo := s.token(t, "demo")
+	if a := s.do(t, http.MethodPost, "/api/uploads?name=x", demo, strings.Repeat("x", 101)); a.status != 413 || a.problem() != "too-large" {
+		t.Errorf("101 bytes that say so = %d %s, want 413", a.status, a.body)
+	}
+	r, err := http.NewRequestWithContext(t.Context(), http.MethodPost, s.URL+"/api/uploads?name=x", io.MultiReader(strings.NewReader(strings.Repeat("x", 60)), strings.NewReader(strings.Repeat("x", 60))))
+	if err != nil {
+		t.Fatal(err)
+	}
+	r.Header.Set("Authorization", "Bearer "+demo)
+	res, err := http.DefaultClient.Do(r)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer res.Body.Close()
+	if res.StatusCode != 413 {
+		t.Errorf("120 bytes that do not say so = %d, want 413", res.StatusCode)
+	}
+	if keys := s.keys(t); keys != nil {
+		t.Errorf("left behind: %v", keys)
+	}
+	if v := s.upload(t, "x", strings.Repeat("x", 100)); v.Size != 100 {
+		t.Errorf("100 bytes are taken as %d", v.Size)
+	}
+}
+
+func TestUploadCutOffLeavesNothing(t *testing.T) {
+	t.Parallel()
+	ended := make(chan struct{}, 8)
+	s := setup(t)
+	inner := s.Config.Handler
+	s.Config.Handler = http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		inner.ServeHTTP(w, r)
+		ended <- struct{}{}
+	})
+	read, write := io.Pipe()
+	r, err := http.NewRequestWithContext(t.Context(), http.MethodPost, s.URL+"/api/uploads?name=x", read)
+	if err != nil {
+		t.Fatal(err)
+	}
+	r.Header.Set("Authorization", "Bearer "+s.token(t, "demo"))
+	go func() {
+		_, _ = write.Write([]byte("half of"))
+		write.CloseWithError(io.ErrUnexpectedEOF)
+	}()
+	if res, err := http.DefaultClient.Do(r); err == nil {
+		_ = res.Body.Close()
+	}
+	<-ended
+	if keys := s.keys(t); keys != nil {
+		t.Errorf("left behind: %v", keys)
+	}
+}
+
+func TestUploadNames(t *testing.T) {
+	t.Parallel()
+	s := setup(t)
+	for given, want := range map[string]string{
+		"clip.mp4": "clip.mp4", "": "upload", "..": "upload", "%2e%2e%2fetc%2fpasswd": "passwd", `C%3A%5Cclips%5Ca.mp4`: "a.mp4",
+		"a%0d%0aX%3A%20b": "aX: b", "%ff%fe": "upload", "gr%C3%BC%C3%9Fe.mov": "grüße.mov", strings.Repeat("x", 300): strings.Repeat("x", 200),
+	} {
+		if v := s.upload(t, given, "x"); v.Name != want {
+			t.Errorf("the name %q is taken as %q, want %q", given, v.Name, want)
+		}
+	}
+}
+
+func TestFolderServesItsFilesAlone(t *testing.T) {
+	t.Parallel()
+	s := setup(t)
+	folder := artifact.Artifact{
+		ID: uuid.New(), Owner: "demo", Kind: artifact.HLS, Name: "index.m3u8", ContentType: "application/vnd.apple.mpegurl",
+		BlobKey: "jobs/1/1/hls/", CreatedAt: time.Now(),
+	}
+	if err := s.db.SaveArtifact(t.Context(), folder); err != nil {
+		t.Fatal(err)
+	}
+	for key, content := range map[string]string{"jobs/1/1/hls/index.m3u8": "#EXTM3U", "jobs/1/1/hls/s0.ts": "ts", "jobs/1/1/secret": "secret", "jobs/1/secret": "secret"} {
+		if err := s.blobs.WriteAll(t.Context(), key, []byte(content), nil); err != nil {
+			t.Fatal(err)
+		}
+	}
+	base := "/api/artifacts/" + folder.ID.String() + "/"
+	for path, want := range map[string]int{
+		"index.m3u8": 200, "s0.ts": 200, "none.ts": 404, "..%2fsecret": 404, "%2e%2e/secret": 404, "x/..%2f..%2fsecret": 404, "": 404, "%2fjobs": 404,
+	} {
+		a := s.do(t, http.MethodGet, base+path, s.token(t, "demo"), "")
+		if a.status != want || strings.Contains(a.body, "secret\"") {
+			t.Errorf("GET %s = %d %q, want %d", path, a.status, a.body, want)
+		}
+	}
+	if a := s.do(t, http.MethodGet, base+"s0.ts", s.token(t, "demo"), ""); a.header.Get("Content-Type") != "video/mp2t" {
+		t.Errorf("a segment is %q, want video/mp2t", a.header.Get("Content-Type"))
+	}
+}
+
+func TestDeletingAJobRemovesItsFiles(t *testing.T) {
+	t.Parallel()
+	s := setup(t)
+	j := s.startJob(t, "demo")
+	a := artifact.Artifact{ID: uuid.New(), JobID: j.ID, Owner: "demo", Kind: artifact.HLS, Name: "index.m3u8", BlobKey: "jobs/2/1/hls/", CreatedAt: time.Now()}
+	if err := s.db.SaveArtifact(t.Context(), a); err != nil {
+		t.Fatal(err)
+	}
+	for _, key := range []string{"jobs/2/1/hls/index.m3u8", "jobs/2/1/hls/s0.ts", "jobs/3/kept"} {
+		if err := s.blobs.WriteAll(t.Context(), key, nil, nil); err != nil {
+			t.Fatal(err)
+		}
+	}
+	demo := s.token(t, "demo")
+	s.do(t, http.MethodPost, "/api/jobs/"+j.ID.String()+"/cancel", demo, "")
+	if a := s.do(t, http.MethodDelete, "/api/jobs/"+j.ID.String(), demo, ""); a.status != http.StatusNoContent {
+		t.Fatalf("DELETE = %d %s", a.status, a.body)
+	}
+	if keys := s.keys(t); len(keys) != 1 || keys[0] != "jobs/3/kept" {
+		t.Errorf("left behind: %v, want another job's file alone", keys)
+	}
+}

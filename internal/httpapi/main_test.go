@@ -1,0 +1,201 @@
+package httpapi_test
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"io"
+	"log/slog"
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"testing"
+	"testing/fstest"
+	"time"
+
+	"github.com/google/uuid"
+	"github.com/jackc/pgx/v5"
+	"gocloud.dev/blob"
+	"gocloud.dev/blob/memblob"
+	"golang.org/x/sync/errgroup"
+
+	"herald/internal/auth"
+	"herald/internal/broker"
+	"herald/internal/bus/pgbus"
+	"herald/internal/eventlog"
+	"herald/internal/httpapi"
+	"herald/internal/hub"
+	"herald/internal/job"
+	"herald/internal/postgres"
+	"herald/internal/postgres/pgtest"
+)
+
+func TestMain(m *testing.M) { pgtest.Main(m) }
+
+// noQueue is a queue that nobody works.
+type noQueue struct{}
+
+func (noQueue) EnqueueTx(context.Context, pgx.Tx, job.Job) (int64, error) { return 1, nil }
+func (noQueue) CancelTx(context.Context, pgx.Tx, int64) error             { return nil }
+
+// jobs gives the database's jobs that queue.
+type jobs struct{ *postgres.DB }
+
+func (j jobs) CreateJob(ctx context.Context, n job.New) (job.Job, error) {
+	return j.DB.CreateJob(ctx, n, noQueue{})
+}
+
+func (j jobs) CancelJob(ctx context.Context, id uuid.UUID, actor string) (job.Job, error) {
+	return j.DB.CancelJob(ctx, id, actor, noQueue{})
+}
+
+func (j jobs) RetryJob(ctx context.Context, id uuid.UUID, actor string) (job.Job, error) {
+	return j.DB.RetryJob(ctx, id, actor, noQueue{})
+}
+
+// server is the API on a real database, with a sequencer and a broker.
+type server struct {
+	*httptest.Server
+	db    *postgres.DB
+	key   *auth.Key
+	hub   *hub.Hub
+	blobs *blob.Bucket
+}
+
+func signingKey(t *testing.T) *auth.Key {
+	t.Helper()
+	key, err := auth.NewKey(bytes.Repeat([]byte("k"), 32))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return key
+}
+
+// setup starts a server; change may alter what it stands on.
+func setup(t *testing.T, change ...func(*httpapi.Deps)) *server {
+	t.Helper()
+	db, err := postgres.Open(t.Context(), pgtest.New(t), postgres.Config{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(db.Close)
+	return start(t, db, change...)
+}
+
+// secondNode starts another server on the same database.
+func (s *server) secondNode(t *testing.T) *server {
+	t.Helper()
+	return start(t, s.db)
+}
+
+func start(t *testing.T, db *postgres.DB, change ...func(*httpapi.Deps)) *server {
+	t.Helper()
+	log := slog.New(slog.DiscardHandler)
+	s := &server{db: db, key: signingKey(t), hub: hub.New(hub.Config{}), blobs: memblob.OpenBucket(nil)}
+	follower := broker.New(db, pgbus.New(db.Session, postgres.LogChannel, log), s.hub, httpapi.EncodeEvent, log, broker.Config{})
+	ctx, cancel := context.WithCancel(context.WithoutCancel(t.Context()))
+	var group errgroup.Group
+	group.Go(func() error { return follower.Run(ctx) })
+	group.Go(func() error { return eventlog.NewSequencer(db, log, eventlog.Config{}).Run(ctx) })
+	deps := httpapi.Deps{
+		Node: "test", Log: log, Tokens: s.key, Jobs: jobs{db}, Artifacts: db, Snapshots: db, Broker: follower, Blobs: s.blobs,
+		App:      fstest.MapFS{"index.html": {Data: []byte("<p>the app</p>")}, "assets/a-1.js": {Data: []byte("1")}, "favicon.svg": {Data: []byte("<svg/>")}},
+		Validate: validate, Ping: db.Ping, Presets: []httpapi.Preset{{Name: "mp4"}},
+	}
+	for _, c := range change {
+		c(&deps)
+	}
+	s.Server = httptest.NewServer(httpapi.New(deps))
+	t.Cleanup(func() {
+		s.hub.Close()
+		s.Close()
+		cancel()
+		if err := group.Wait(); err != nil {
+			t.Error(err)
+		}
+		if err := s.blobs.Close(); err != nil {
+			t.Error(err)
+		}
+	})
+	return s
+}
+
+func validate(kind string, _ json.RawMessage) error {
+	if kind != "test" {
+		return &job.InvalidError{Field: "kind", Reason: "not a kind"}
+	}
+	return nil
+}
+
+// token signs a token for the user.
+func (s *server) token(t *testing.T, user string, roles ...auth.Role) string {
+	t.Helper()
+	if len(roles) == 0 {
+		roles = []auth.Role{auth.RoleUser}
+	}
+	token, err := s.key.Issue(auth.Principal{User: user, Roles: roles}, time.Hour)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return token
+}
+
+// answer is what came back.
+type answer struct {
+	status int
+	header http.Header
+	body   string
+}
+
+// problem is the kind of problem that the answer is.
+func (a answer) problem() string {
+	var p httpapi.Problem
+	if json.Unmarshal([]byte(a.body), &p) != nil || !strings.HasPrefix(a.header.Get("Content-Type"), "application/problem+json") {
+		return ""
+	}
+	return strings.TrimPrefix(p.Type, "/problems/")
+}
+
+// do sends a request with the token and headers ("Name: value").
+func (s *server) do(t *testing.T, method, path, token, body string, headers ...string) answer {
+	t.Helper()
+	r, err := http.NewRequestWithContext(t.Context(), method, s.URL+path, strings.NewReader(body))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if token != "" {
+		r.Header.Set("Authorization", "Bearer "+token)
+	}
+	if body != "" {
+		r.Header.Set("Content-Type", "application/json")
+	}
+	for _, h := range headers {
+		name, value, _ := strings.Cut(h, ": ")
+		r.Header.Set(name, value)
+	}
+	client := &http.Client{CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }}
+	res, err := client.Do(r)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer res.Body.Close()
+	text, err := io.ReadAll(res.Body)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return answer{res.StatusCode, res.Header, string(text)}
+}
+
+// startJob starts a job of the user's and returns it.
+func (s *server) startJob(t *testing.T, user string) job.Job {
+	t.Helper()
+	a := s.do(t, http.MethodPost, "/api/jobs", s.token(t, user), `{"kind":"test","title":"a job","args":{"x":1}}`)
+	if a.status != http.StatusCreated {
+		t.Fatalf("start a job: %d %s", a.status, a.body)
+	}
+	var j job.Job
+	if err := json.Unmarshal([]byte(a.body), &j); err != nil {
+		t.Fatal(err)
+	}
+	return j
+}
