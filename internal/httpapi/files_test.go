@@ -112,7 +112,7 @@ func TestUploadTooLargeLeavesNothing(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer res.Body.Close()
-	if res.StatusCode != 413 {
+	if res.StatusCode != http.StatusRequestEntityTooLarge {
 		t.Errorf("120 bytes that do not say so = %d, want 413", res.StatusCode)
 	}
 	if keys := s.keys(t); keys != nil {

@@ -85,12 +85,12 @@ func TestZombieChangesNothing(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
 	begun, release := make(chan struct{}), make(chan struct{})
-	stop := b.run(t, b.config("w"), func(_ context.Context, task worker.Task) ([]artifact.Artifact, error) {
+	stop := b.run(t, b.config("w"), func(ctx context.Context, task worker.Task) ([]artifact.Artifact, error) {
 		if task.Job.Attempt == 1 {
 			close(begun)
 			<-release
 		}
-		return b.make(context.WithoutCancel(t.Context()), task)
+		return b.make(context.WithoutCancel(ctx), task)
 	})
 	j := b.create(t, worker.TestKind, `{}`)
 	<-begun

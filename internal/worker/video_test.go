@@ -229,9 +229,9 @@ func TestUploadedVideo(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
 	path := filepath.Join(t.TempDir(), "in.mkv")
-	make := exec.CommandContext(t.Context(), b.tools.FFmpeg, "-nostdin", "-loglevel", "error",
+	cmd := exec.CommandContext(t.Context(), b.tools.FFmpeg, "-nostdin", "-loglevel", "error",
 		"-f", "lavfi", "-i", "testsrc2=size=160x120:rate=10:duration=1", path)
-	if out, err := make.CombinedOutput(); err != nil {
+	if out, err := cmd.CombinedOutput(); err != nil {
 		t.Fatalf("%v: %s", err, out)
 	}
 	content, err := os.ReadFile(path)

@@ -51,7 +51,7 @@ func config(dir string) embedded.Config {
 // folder makes a data folder that Postgres' own user can reach.
 func folder(t *testing.T) string {
 	t.Helper()
-	dir, err := os.MkdirTemp("", "embedded-")
+	dir, err := os.MkdirTemp("", "embedded-") //nolint:usetesting // t.TempDir is closed to other users
 	if err != nil {
 		t.Fatal(err)
 	}
