@@ -332,3 +332,27 @@ func TestFailureHasFFmpegsWords(t *testing.T) {
 		t.Errorf("Transcode(no input) = %v, want what ffmpeg said", err)
 	}
 }
+
+// How ffmpeg ends says what is wrong: not every failure is the file's.
+func TestFailuresAreToldApart(t *testing.T) {
+	t.Parallel()
+	for _, tt := range []struct{ name, script, says string }{
+		{"killed", "kill -9 $$", "ffmpeg was stopped from outside (signal: killed): perhaps memory ran out"},
+		{"disk full", "echo 'av_interleaved_write_frame(): No space left on device' >&2; exit 1", ffmpeg.ErrDiskFull.Error()},
+		{"its words", "echo '[mp4 @ 0x55b5c98715c0] Broken beyond repair' >&2; exit 1", "ffmpeg: Broken beyond repair"},
+		{"no words", "exit 3", "ffmpeg: exit status 3"},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			t.Parallel()
+			program := filepath.Join(t.TempDir(), "ffmpeg")
+			if err := os.WriteFile(program, []byte("#!/bin/sh\n"+tt.script+"\n"), 0o700); err != nil {
+				t.Fatal(err)
+			}
+			output := filepath.Join(t.TempDir(), "test.mp4")
+			err := ffmpeg.Tools{FFmpeg: program}.MakeTest(t.Context(), time.Second, output, func(ffmpeg.Progress) {})
+			if err == nil || err.Error() != tt.says {
+				t.Errorf("MakeTest() = %v, want %s", err, tt.says)
+			}
+		})
+	}
+}

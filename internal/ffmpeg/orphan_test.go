@@ -53,7 +53,7 @@ func TestKilledProcessLeavesNoFFmpeg(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer open.Close() //nolint:errcheck // nothing was written
+	defer open.Close()
 	child := exec.CommandContext(t.Context(), os.Args[0])
 	child.Env = append(os.Environ(), childVariable+"="+program)
 	child.Stderr = os.Stderr
