@@ -47,7 +47,7 @@ func TestKilledProcessLeavesNoFFmpeg(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer held.Close() //nolint:errcheck // it was only read
+	defer held.Close()
 	// Until ffmpeg has its end of the pipe, ours keeps it from looking ended.
 	open, err := os.OpenFile(pipe, os.O_WRONLY, 0)
 	if err != nil {
