@@ -8,6 +8,7 @@ import (
 	"io/fs"
 	"log/slog"
 	"net/http"
+	"reflect"
 	"time"
 
 	"github.com/danielgtaylor/huma/v2"
@@ -95,14 +96,15 @@ func New(d Deps) http.Handler {
 		withRequestID,
 		a.logRequests,
 		a.recoverPanics,
+		boundTime,
 		secureHeaders,
 		a.refuseCrossOrigin,
 	)
 	r.NotFound(func(w http.ResponseWriter, r *http.Request) { a.problems.write(w, r, errNoRoute) })
 	r.MethodNotAllowed(func(w http.ResponseWriter, r *http.Request) { a.problems.write(w, r, errNoMethod) })
 
-	r.Get("/healthz", a.health)
-	r.Get("/readyz", a.ready)
+	read(r, "/healthz", a.health)
+	read(r, "/readyz", a.ready)
 	r.Post("/api/session", a.signIn)
 	r.Group(a.routes)
 	a.serveApp(r)
@@ -116,11 +118,16 @@ func (a *api) routes(r chi.Router) {
 	r.Delete("/api/session", a.signOut)
 	r.Get("/api/sse", a.stream)
 	r.Post("/api/uploads", a.upload)
-	r.Get("/api/artifacts/{id}", a.redirectArtifact)
-	r.Get("/api/artifacts/{id}/*", a.download)
-	r.Head("/api/artifacts/{id}/*", a.download)
+	read(r, "/api/artifacts/{id}", a.redirectArtifact)
+	read(r, "/api/artifacts/{id}/*", a.download)
 
 	a.operations(humachi.New(r, a.openAPI()))
+}
+
+// read registers a handler for GET and HEAD.
+func read(r chi.Router, path string, h http.HandlerFunc) {
+	r.Get(path, h)
+	r.Head(path, h)
 }
 
 // operations are the typed routes; what they take and give is their OpenAPI.
@@ -144,7 +151,8 @@ func handle[In, Out any](
 	a *api, to huma.API, method, path, id, summary string, status int, do func(context.Context, *In) (*Out, error),
 ) {
 	op := huma.Operation{
-		Method: method, Path: path, OperationID: id, Summary: summary, DefaultStatus: status, MaxBodyBytes: maxBody,
+		Method: method, Path: path, OperationID: id, Summary: summary, DefaultStatus: status, MaxBodyBytes: maxBody, BodyReadTimeout: requestTime,
+		Responses: map[string]*huma.Response{"default": problemResponse(to)},
 	}
 	huma.Register(to, op, func(ctx context.Context, in *In) (*Out, error) {
 		out, err := do(ctx, in)
@@ -155,11 +163,22 @@ func handle[In, Out any](
 	})
 }
 
+// problemResponse describes what an operation answers when it refuses.
+func problemResponse(to huma.API) *huma.Response {
+	schema := to.OpenAPI().Components.Schemas.Schema(reflect.TypeFor[Problem](), true, "Problem")
+	return &huma.Response{
+		Description: "A problem", Content: map[string]*huma.MediaType{problemType: {Schema: schema}},
+	}
+}
+
 // OpenAPI returns the document of the typed operations, OpenAPI 3.1 in JSON.
 func OpenAPI() ([]byte, error) {
 	a := &api{}
 	typed := humachi.New(chi.NewRouter(), a.openAPI())
 	a.operations(typed)
+	for _, unused := range []string{"ErrorModel", "ErrorDetail"} { // huma's own problems, which ours replace
+		delete(typed.OpenAPI().Components.Schemas.Map(), unused)
+	}
 	document, err := json.MarshalIndent(typed.OpenAPI(), "", "  ")
 	return append(document, '\n'), err
 }
@@ -171,5 +190,10 @@ func (a *api) openAPI() huma.Config {
 	config.OpenAPIPath, config.DocsPath, config.SchemasPath = "", "", ""
 	config.CreateHooks = nil
 	config.Transformers = []huma.Transformer{a.problems.transform}
+	config.Components.SecuritySchemes = map[string]*huma.SecurityScheme{
+		"token":   {Type: "http", Scheme: "bearer", BearerFormat: "JWT"},
+		"session": {Type: "apiKey", In: "cookie", Name: cookieName},
+	}
+	config.Security = []map[string][]string{{"token": {}}, {"session": {}}} // one of them
 	return config
 }

@@ -34,12 +34,12 @@ func TestEveryRouteWantsAToken(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	claims["exp"] = time.Now().Add(-time.Minute).Unix()
-	expired, err := jwt.NewWithClaims(jwt.SigningMethodHS256, claims).SignedString(bytes.Repeat([]byte("k"), 32))
+	forged, err := jwt.NewWithClaims(jwt.SigningMethodHS256, claims).SignedString([]byte("another key"))
 	if err != nil {
 		t.Fatal(err)
 	}
-	forged, err := jwt.NewWithClaims(jwt.SigningMethodHS256, claims).SignedString([]byte("another key"))
+	claims["exp"] = time.Now().Add(-time.Minute).Unix()
+	expired, err := jwt.NewWithClaims(jwt.SigningMethodHS256, claims).SignedString(bytes.Repeat([]byte("k"), 32))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -64,8 +64,9 @@ func TestEveryRouteWantsAToken(t *testing.T) {
 	if err != nil || seen < 10 {
 		t.Errorf("%d routes walked, %v, want all", seen, err)
 	}
-	if a := s.do(t, http.MethodGet, "/api/jobs", "", "", "Authorization: Basic ZGVtbzpkZW1v"); a.status != http.StatusUnauthorized {
-		t.Errorf("basic authorization = %d, want 401", a.status)
+	basic := s.do(t, http.MethodGet, "/api/jobs", "", "", "Authorization: Basic ZGVtbzpkZW1v")
+	if basic.status != http.StatusUnauthorized || basic.problem() != "not-signed-in" || basic.header.Get("WWW-Authenticate") != "Bearer" {
+		t.Errorf("basic authorization = %d %s, want 401 that asks for a token", basic.status, basic.body)
 	}
 }
 
@@ -78,6 +79,9 @@ func TestOpenRoutes(t *testing.T) {
 		a := s.do(t, http.MethodGet, path, "", "")
 		if a.status != http.StatusOK || !strings.Contains(a.body, want) {
 			t.Errorf("GET %s = %d %q, want %q", path, a.status, a.body, want)
+		}
+		if head := s.do(t, http.MethodHead, path, "", ""); head.status != http.StatusOK || head.body != "" {
+			t.Errorf("HEAD %s = %d %q, want 200 and no body", path, head.status, head.body)
 		}
 		if !strings.Contains(a.header.Get("Content-Security-Policy"), "default-src 'none'") || a.header.Get("X-Request-ID") == "" {
 			t.Errorf("GET %s has the headers %v, want a policy and a request's id", path, a.header)
@@ -117,6 +121,13 @@ func TestSession(t *testing.T) {
 	in := s.do(t, http.MethodPost, "/api/session", s.token(t, "demo"), "")
 	if in.status != http.StatusOK || !strings.Contains(in.body, `"user":"demo"`) {
 		t.Fatalf("POST /api/session = %d %s", in.status, in.body)
+	}
+	nobody, err := s.key.Issue(auth.Principal{User: "demo"}, time.Hour)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if a := s.do(t, http.MethodGet, "/api/session", nobody, ""); !strings.Contains(a.body, `"roles":[]`) {
+		t.Errorf("without a role: %s, want an empty list of them", a.body)
 	}
 	cookie := in.header.Get("Set-Cookie")
 	for _, want := range []string{"HttpOnly", "SameSite=Lax", "Path=/", "Expires="} {

@@ -24,19 +24,19 @@ func (a *api) serveApp(r chi.Router) {
 		_, _ = w.Write(index)
 	}
 	files := http.FileServerFS(a.App)
-	r.Get("/", page)
-	r.Get("/jobs/{id}", page)
-	r.Get("/assets/*", func(w http.ResponseWriter, r *http.Request) {
+	read(r, "/", page)
+	read(r, "/jobs/{id}", page)
+	read(r, "/assets/*", func(w http.ResponseWriter, r *http.Request) {
 		if info, err := fs.Stat(a.App, "assets/"+chi.URLParam(r, "*")); err != nil || info.IsDir() {
 			a.problems.write(w, r, errNoRoute)
 			return
 		}
 		w.Header().Set("Cache-Control", "public, max-age=31536000, immutable")
-		files.ServeHTTP(w, r)
+		files.ServeHTTP(newDownloadWriter(w), r)
 	})
 	for _, name := range []string{"/favicon.svg", "/favicon.ico", "/robots.txt", "/manifest.webmanifest"} {
 		if _, err := fs.Stat(a.App, name[1:]); err == nil {
-			r.Get(name, files.ServeHTTP)
+			read(r, name, files.ServeHTTP)
 		}
 	}
 }

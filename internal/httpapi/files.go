@@ -9,7 +9,9 @@ import (
 	"io"
 	"mime"
 	"net/http"
+	"os"
 	"path"
+	"regexp"
 	"strings"
 	"time"
 	"unicode"
@@ -24,12 +26,14 @@ import (
 	"herald/internal/auth"
 )
 
-// idleUpload is how long an upload may stand still.
-const idleUpload = time.Minute
+// idleTransfer is how long an upload or a download may stand still.
+const idleTransfer = time.Minute
 
 // upload streams the body into the blob store. The artifact is entered when the
 // last byte is there; of an upload that fails, nothing is left.
 func (a *api) upload(w http.ResponseWriter, r *http.Request) {
+	// The answer, which may be long in coming, is too small to wait for its reader.
+	_ = http.NewResponseController(w).SetWriteDeadline(time.Time{})
 	file, err := a.receive(w, r)
 	if err != nil {
 		w.Header().Set("Connection", "close") // what is left of the body is not worth reading
@@ -93,10 +97,49 @@ type uploadReader struct {
 }
 
 func (u *uploadReader) Read(b []byte) (int, error) {
-	if err := u.control.SetReadDeadline(time.Now().Add(idleUpload)); err != nil && !errors.Is(err, http.ErrNotSupported) {
+	if err := u.move(time.Now().Add(idleTransfer)); err != nil {
 		return 0, err
 	}
-	return u.body.Read(b)
+	n, err := u.body.Read(b)
+	var tooLarge *http.MaxBytesError
+	switch {
+	case err == nil, errors.As(err, &tooLarge):
+		return n, err
+	case errors.Is(err, io.EOF):
+		// What is left to do takes its time, and must not look as if the client were gone.
+		if err := u.move(time.Time{}); err != nil {
+			return n, err
+		}
+		return n, io.EOF
+	case errors.Is(err, os.ErrDeadlineExceeded):
+		return n, errTooSlow
+	default:
+		return n, fmt.Errorf("%w: %w", errCutOff, err)
+	}
+}
+
+func (u *uploadReader) move(deadline time.Time) error {
+	if err := u.control.SetReadDeadline(deadline); !errors.Is(err, http.ErrNotSupported) {
+		return err
+	}
+	return nil
+}
+
+// downloadWriter does the same for what is sent.
+type downloadWriter struct {
+	http.ResponseWriter
+	control *http.ResponseController
+}
+
+func newDownloadWriter(w http.ResponseWriter) *downloadWriter {
+	return &downloadWriter{w, http.NewResponseController(w)}
+}
+
+func (d *downloadWriter) Write(b []byte) (int, error) {
+	if err := d.control.SetWriteDeadline(time.Now().Add(idleTransfer)); err != nil && !errors.Is(err, http.ErrNotSupported) {
+		return 0, err
+	}
+	return d.ResponseWriter.Write(b)
 }
 
 // fileName is the last part of the name that a client gives, without what has
@@ -167,13 +210,13 @@ func (a *api) sendFile(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	name := chi.URLParam(r, "*")
 	key, kind := file.BlobKey, file.ContentType
 	if strings.HasSuffix(key, "/") {
-		if name == "" || name != path.Clean(name) || strings.HasPrefix(name, "..") || strings.HasPrefix(name, "/") {
+		name := chi.URLParam(r, "*")
+		if kind = typeByName(name); kind == "" {
 			return artifact.ErrNotFound
 		}
-		key, kind = key+name, typeByName(name)
+		key += name
 	}
 	reader, err := a.Blobs.NewReader(r.Context(), key, nil)
 	if gcerrors.Code(err) == gcerrors.NotFound {
@@ -192,12 +235,20 @@ func (a *api) sendFile(w http.ResponseWriter, r *http.Request) error {
 	if r.URL.Query().Get("download") != "" || file.Kind == artifact.Upload {
 		h.Set("Content-Disposition", mime.FormatMediaType("attachment", map[string]string{"filename": path.Base(file.Name)}))
 	}
-	http.ServeContent(w, r, "", file.CreatedAt, reader)
+	http.ServeContent(newDownloadWriter(w), r, "", file.CreatedAt, reader)
 	return nil
 }
 
-// typeByName is the media type of one of a folder's files.
+// inFolder is what the files of a folder are called. No other name leads into
+// the blob store, so none leads out of the folder.
+var inFolder = regexp.MustCompile(`^[0-9A-Za-z_-]{1,100}\.[0-9a-z]{1,10}$`)
+
+// typeByName is the media type of one of a folder's files; of another name it is
+// empty.
 func typeByName(name string) string {
+	if !inFolder.MatchString(name) {
+		return ""
+	}
 	switch path.Ext(name) {
 	case ".m3u8":
 		return "application/vnd.apple.mpegurl"
@@ -206,7 +257,7 @@ func typeByName(name string) string {
 	case ".m4s", ".mp4":
 		return "video/mp4"
 	default:
-		return "application/octet-stream"
+		return ""
 	}
 }
 

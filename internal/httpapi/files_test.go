@@ -1,12 +1,15 @@
 package httpapi_test
 
 import (
+	"context"
 	"crypto/sha256"
 	"encoding/hex"
 	"encoding/json"
 	"io"
+	"io/fs"
 	"net/http"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 
@@ -125,12 +128,13 @@ func TestUploadTooLargeLeavesNothing(t *testing.T) {
 
 func TestUploadCutOffLeavesNothing(t *testing.T) {
 	t.Parallel()
-	ended := make(chan struct{}, 8)
-	s := setup(t)
+	log := &logBuffer{}
+	ended := make(chan struct{})
+	s := setup(t, log.capture)
 	inner := s.Config.Handler
 	s.Config.Handler = http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		inner.ServeHTTP(w, r)
-		ended <- struct{}{}
+		close(ended)
 	})
 	read, write := io.Pipe()
 	r, err := http.NewRequestWithContext(t.Context(), http.MethodPost, s.URL+"/api/uploads?name=x", read)
@@ -149,6 +153,28 @@ func TestUploadCutOffLeavesNothing(t *testing.T) {
 	if keys := s.keys(t); keys != nil {
 		t.Errorf("left behind: %v", keys)
 	}
+	if lines := log.String(); strings.Contains(lines, "level=ERROR") || !strings.Contains(lines, "status=400") {
+		t.Errorf("the log says\n%s\nwant no error, since it is the client's", lines)
+	}
+}
+
+func TestUploadThatCannotBeEnteredLeavesNothing(t *testing.T) {
+	t.Parallel()
+	s := setup(t, func(d *httpapi.Deps) { d.Artifacts = fullDisk{d.Artifacts} })
+	a := s.do(t, http.MethodPost, "/api/uploads?name=x", s.token(t, "demo"), "content")
+	if a.status != http.StatusInsufficientStorage || a.problem() != "disk-full" || strings.Contains(a.body, "secret") {
+		t.Errorf("on a full disk = %d %s, want 507 without the path", a.status, a.body)
+	}
+	if keys := s.keys(t); keys != nil {
+		t.Errorf("left behind: %v", keys)
+	}
+}
+
+// fullDisk cannot save anything.
+type fullDisk struct{ httpapi.Artifacts }
+
+func (fullDisk) SaveArtifact(context.Context, artifact.Artifact) error {
+	return &fs.PathError{Op: "write", Path: "/secret", Err: syscall.ENOSPC}
 }
 
 func TestUploadNames(t *testing.T) {
@@ -181,7 +207,7 @@ func TestFolderServesItsFilesAlone(t *testing.T) {
 	}
 	base := "/api/artifacts/" + folder.ID.String() + "/"
 	for path, want := range map[string]int{
-		"index.m3u8": 200, "s0.ts": 200, "none.ts": 404, "..%2fsecret": 404, "%2e%2e/secret": 404, "x/..%2f..%2fsecret": 404, "": 404, "%2fjobs": 404,
+		"index.m3u8": 200, "s0.ts": 200, "none.ts": 404, "index.m3u8.attrs": 404, "s0.txt": 404, strings.Repeat("x", 300) + ".ts": 404, "..%2fsecret": 404, "%2e%2e/secret": 404, "x/..%2f..%2fsecret": 404, "": 404, "%2fjobs": 404,
 	} {
 		a := s.do(t, http.MethodGet, base+path, s.token(t, "demo"), "")
 		if a.status != want || strings.Contains(a.body, "secret\"") {

@@ -15,7 +15,7 @@ import (
 
 type (
 	jobIn struct {
-		ID uuid.UUID `path:"id"`
+		ID uuid.UUID `path:"id" format:"uuid"`
 	}
 	jobOut struct{ Body job.Job }
 
@@ -41,7 +41,7 @@ type (
 	}
 
 	eventsIn struct {
-		ID    uuid.UUID `path:"id"`
+		ID    uuid.UUID `path:"id" format:"uuid"`
 		After int64     `query:"after" minimum:"0" doc:"Only events after that seq."`
 		Limit int       `query:"limit" minimum:"1" maximum:"1000" default:"1000"`
 	}

@@ -76,17 +76,21 @@ func (rec *recorder) Unwrap() http.ResponseWriter { return rec.ResponseWriter }
 // path or query, which may hold what is nobody's business.
 func (a *api) logRequests(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		began := time.Now()
+		ctx, began := r.Context(), time.Now()
 		rec := &recorder{ResponseWriter: w}
+		defer func() { // after a panic too, which cuts the connection
+			a.Log.DebugContext(ctx, "request", "method", r.Method, "route", chi.RouteContext(ctx).RoutePattern(),
+				"status", rec.status, "took", time.Since(began), "request_id", requestID(ctx))
+		}()
 		next.ServeHTTP(rec, r)
-		a.Log.DebugContext(r.Context(), "request", "method", r.Method, "route", chi.RouteContext(r.Context()).RoutePattern(),
-			"status", rec.status, "took", time.Since(began), "request_id", requestID(r.Context()))
 	})
 }
 
-// recoverPanics answers for a handler that has panicked.
+// recoverPanics answers for a handler that has panicked, or cuts the connection
+// when the handler has begun to answer.
 func (a *api) recoverPanics(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		ctx, rec := r.Context(), &recorder{ResponseWriter: w}
 		defer func() {
 			v := recover()
 			if v == nil {
@@ -95,8 +99,32 @@ func (a *api) recoverPanics(next http.Handler) http.Handler {
 			if err, ok := v.(error); ok && errors.Is(err, http.ErrAbortHandler) {
 				panic(v) // it means to cut the connection
 			}
-			a.problems.write(w, r, fmt.Errorf("panic: %v\n%s", v, debug.Stack()))
+			p := a.problems.of(ctx, fmt.Errorf("%w: %v\n%s", errPanic, v, debug.Stack()))
+			if rec.status != 0 {
+				panic(http.ErrAbortHandler)
+			}
+			p.send(rec)
 		}()
+		next.ServeHTTP(rec, r)
+	})
+}
+
+// requestTime bounds a request, from its head to the answer's last byte. What
+// may take longer moves the deadlines as it goes.
+const requestTime = time.Minute
+
+// boundTime keeps a client that neither sends nor reads from holding on to us:
+// net/http waits for what is left of a body before it answers, whatever the
+// answer is. Without a body nothing is read, and a deadline would only end the
+// request.
+func boundTime(next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		control := http.NewResponseController(w)
+		due := time.Now().Add(requestTime)
+		_ = control.SetWriteDeadline(due) // a writer that knows no deadlines has no slow client
+		if r.Body != http.NoBody {
+			_ = control.SetReadDeadline(due)
+		}
 		next.ServeHTTP(w, r)
 	})
 }

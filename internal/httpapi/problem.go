@@ -19,30 +19,35 @@ import (
 )
 
 var (
+	errPanic       = errors.New("panic")
 	errNoRoute     = errors.New("there is nothing at this address")
 	errNoMethod    = errors.New("this address does not take that method")
 	errCrossOrigin = errors.New("the request comes from another site's page")
 	errNotReady    = errors.New("the database does not answer")
+	errCutOff      = errors.New("the file did not arrive whole")
+	errTooSlow     = fmt.Errorf("nothing came for %v", idleTransfer)
 )
 
 // problemTable is the one place where an error becomes a status: the first row
 // that matches counts. Any other error is a 500 with a fixed text.
 func problemTable() []problemRow {
 	return []problemRow{
-		{auth.ErrNoToken, http.StatusUnauthorized, "not-signed-in", "You are not signed in"},
-		{auth.ErrExpired, http.StatusUnauthorized, "token-expired", "Your sign-in has expired"},
-		{auth.ErrBadToken, http.StatusUnauthorized, "bad-token", "The token is not valid"},
-		{auth.ErrForbidden, http.StatusForbidden, "forbidden", "You may not do this"},
-		{errCrossOrigin, http.StatusForbidden, "cross-origin", "Requests from other sites are refused"},
-		{event.ErrBadCursor, http.StatusBadRequest, "bad-cursor", "The cursor is malformed"},
-		{event.ErrTopic, http.StatusBadRequest, "bad-topic", "The topic is malformed"},
-		{job.ErrNotFound, http.StatusNotFound, "not-found", "There is no such job"},
-		{artifact.ErrNotFound, http.StatusNotFound, "not-found", "There is no such file"},
-		{errNoRoute, http.StatusNotFound, "not-found", "There is nothing here"},
-		{errNoMethod, http.StatusMethodNotAllowed, "method-not-allowed", "The method is not allowed here"},
-		{job.ErrNotEnded, http.StatusConflict, "not-ended", "The job has not ended"},
-		{syscall.ENOSPC, http.StatusInsufficientStorage, "disk-full", "The server's disk is full"},
-		{errNotReady, http.StatusServiceUnavailable, "not-ready", "Herald is not ready"},
+		{auth.ErrNoToken, http.StatusUnauthorized, "not-signed-in", "You are not signed in", false},
+		{auth.ErrExpired, http.StatusUnauthorized, "token-expired", "Your sign-in has expired", false},
+		{auth.ErrBadToken, http.StatusUnauthorized, "bad-token", "The token is not valid", false},
+		{auth.ErrForbidden, http.StatusForbidden, "forbidden", "You may not do this", true},
+		{errCrossOrigin, http.StatusForbidden, "cross-origin", "Requests from other sites are refused", false},
+		{event.ErrBadCursor, http.StatusBadRequest, "bad-cursor", "The cursor is malformed", true},
+		{event.ErrTopic, http.StatusBadRequest, "bad-topic", "The topic is malformed", true},
+		{job.ErrNotFound, http.StatusNotFound, "not-found", "There is no such job", false},
+		{artifact.ErrNotFound, http.StatusNotFound, "not-found", "There is no such file", false},
+		{errNoRoute, http.StatusNotFound, "not-found", "There is nothing here", false},
+		{errNoMethod, http.StatusMethodNotAllowed, "method-not-allowed", "The method is not allowed here", false},
+		{job.ErrNotEnded, http.StatusConflict, "not-ended", "The job has not ended", true},
+		{errTooSlow, http.StatusRequestTimeout, "too-slow", "The upload stood still", false},
+		{errCutOff, http.StatusBadRequest, "cut-off", "The upload was cut off", false},
+		{syscall.ENOSPC, http.StatusInsufficientStorage, "disk-full", "The server's disk is full", false},
+		{errNotReady, http.StatusServiceUnavailable, "not-ready", "Herald is not ready", false},
 	}
 }
 
@@ -51,6 +56,7 @@ type problemRow struct {
 	status int
 	kind   string
 	title  string
+	whole  bool // all of the error's text is for people, not that of is alone
 }
 
 // Problem is an error as clients see it (RFC 9457).
@@ -70,10 +76,14 @@ func (p *Problem) Error() string { return p.Title + ": " + p.Detail }
 // GetStatus is the HTTP status.
 func (p *Problem) GetStatus() int { return p.Status }
 
-// ContentType is that of RFC 9457.
-func (p *Problem) ContentType(string) string { return "application/problem+json" }
+// problemType is the media type of RFC 9457.
+const problemType = "application/problem+json"
 
-// problems turns errors into Problems, and logs those that nobody foresaw.
+// ContentType is that of RFC 9457.
+func (p *Problem) ContentType(string) string { return problemType }
+
+// problems turns errors into Problems, and logs those that nobody foresaw,
+// unless they are because the client is gone.
 type problems struct{ log *slog.Logger }
 
 // of returns the problem that the error is to a client.
@@ -81,7 +91,7 @@ func (ps problems) of(ctx context.Context, err error) *Problem {
 	p := classify(err)
 	p.Type = "/problems/" + p.Type
 	p.RequestID = requestID(ctx)
-	if p.Status == http.StatusInternalServerError && ctx.Err() == nil {
+	if p.Status == http.StatusInternalServerError && (ctx.Err() == nil || errors.Is(err, errPanic)) {
 		ps.log.ErrorContext(ctx, "request failed", "error", err, "request_id", p.RequestID)
 	}
 	return p
@@ -118,24 +128,25 @@ func classify(err error) *Problem {
 	}
 }
 
-// detail is the error's own text where that is meant for people.
 func (row problemRow) detail(err error) string {
-	switch row.status {
-	case http.StatusUnauthorized, http.StatusNotFound, http.StatusInsufficientStorage, http.StatusServiceUnavailable:
-		return row.is.Error()
-	default:
+	if row.whole {
 		return err.Error()
 	}
+	return row.is.Error()
 }
 
-// write answers with the problem.
+// write answers with the problem that the error is.
 func (ps problems) write(w http.ResponseWriter, r *http.Request, err error) {
-	p := ps.of(r.Context(), err)
+	ps.of(r.Context(), err).send(w)
+}
+
+// send answers with the problem.
+func (p *Problem) send(w http.ResponseWriter) {
 	if p.Status == http.StatusUnauthorized {
 		w.Header().Set("WWW-Authenticate", "Bearer")
 	}
 	w.Header().Set("Cache-Control", "no-store")
-	writeJSON(w, p.Status, p.ContentType(""), p)
+	writeJSON(w, p.Status, problemType, p)
 }
 
 // transform turns huma's own refusals into problems of ours.

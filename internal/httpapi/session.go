@@ -50,7 +50,8 @@ func setCookie(w http.ResponseWriter, r *http.Request, token string, expires tim
 
 func writeSession(w http.ResponseWriter, p auth.Principal) {
 	w.Header().Set("Cache-Control", "no-store")
-	writeJSON(w, http.StatusOK, "application/json", sessionBody{User: p.User, Roles: p.Roles, Expires: p.Expires})
+	roles := append([]auth.Role{}, p.Roles...) // none is a list too
+	writeJSON(w, http.StatusOK, "application/json", sessionBody{User: p.User, Roles: roles, Expires: p.Expires})
 }
 
 // pingTime bounds how long /readyz waits for the database.
