@@ -125,7 +125,21 @@ func FuzzWriteRead(f *testing.F) {
 		if got := events[0].Data; got != want {
 			t.Errorf("data %q reads back as %q", data, got)
 		}
+		if got, want := events[0].ID, firstPart(id); got != want {
+			t.Errorf("id %q reads back as %q, want %q", id, got, want)
+		}
+		if got := firstPart(name); got != events[0].Name && (got != "" || events[0].Name != "message") {
+			t.Errorf("name %q reads back as %q", name, events[0].Name)
+		}
 	})
+}
+
+// firstPart is what of an id or a name may stand in a stream.
+func firstPart(text string) string {
+	if end := strings.IndexAny(text, "\r\n\x00"); end >= 0 {
+		text = text[:end]
+	}
+	return strings.ToValidUTF8(text, "\uFFFD")
 }
 
 // No stream breaks the reader, however it is cut.
@@ -144,6 +158,17 @@ func FuzzReader(f *testing.F) {
 			}
 		}
 	})
+}
+
+func TestAppendEventAllocatesNothingWhereThereIsRoom(t *testing.T) { //nolint:paralleltest // allocations are counted for the whole process
+	data := []byte(strings.Repeat("x", 300) + "\n" + strings.Repeat("y", 300))
+	buffer := make([]byte, 0, 1024)
+	allocs := testing.AllocsPerRun(100, func() {
+		buffer = sse.AppendEvent(buffer[:0], "12345", "job.progress", data)
+	})
+	if allocs != 0 {
+		t.Errorf("AppendEvent() allocates %v times, want 0", allocs)
+	}
 }
 
 func BenchmarkAppendEvent(b *testing.B) {
