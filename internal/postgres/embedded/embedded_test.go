@@ -1,13 +1,10 @@
 package embedded_test
 
 import (
-	"bufio"
 	"context"
 	"errors"
-	"fmt"
 	"log/slog"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -19,29 +16,12 @@ import (
 	"herald/internal/postgres/embedded"
 )
 
-// asChild makes the test binary a process that starts a server and is killed.
-const asChild = "HERALD_TEST_EMBEDDED_DIR"
-
 func TestMain(m *testing.M) {
 	if dir := os.Getenv(asChild); dir != "" {
 		child(dir)
 		return
 	}
 	goleak.VerifyTestMain(m)
-}
-
-// child starts a server, commits a row, says so, and waits to be killed.
-func child(dir string) {
-	server, err := embedded.Start(context.Background(), config(dir))
-	if err == nil {
-		err = exec1(server, "CREATE TABLE kept AS SELECT 42 AS answer")
-	}
-	if err != nil {
-		_, _ = fmt.Fprintln(os.Stdout, err)
-		os.Exit(1)
-	}
-	_, _ = fmt.Fprintln(os.Stdout, "ready")
-	select {}
 }
 
 func config(dir string) embedded.Config {
@@ -108,17 +88,18 @@ func show(t *testing.T, server *embedded.Server, sql string) string {
 	return value
 }
 
-// processes are those that have to do with the folder.
+// processes are those that work in the folder: Postgres makes its data folder
+// the working folder of each.
 func processes(t *testing.T, dir string) []string {
 	t.Helper()
-	files, err := filepath.Glob("/proc/[0-9]*/cmdline")
+	links, err := filepath.Glob("/proc/[0-9]*/cwd")
 	if err != nil {
 		t.Fatal(err)
 	}
 	var found []string
-	for _, file := range files {
-		if line, err := os.ReadFile(file); err == nil && strings.Contains(string(line), dir) {
-			found = append(found, strings.ReplaceAll(string(line), "\x00", " "))
+	for _, link := range links {
+		if at, err := os.Readlink(link); err == nil && strings.HasPrefix(at, dir) {
+			found = append(found, filepath.Base(filepath.Dir(link)))
 		}
 	}
 	return found
@@ -138,6 +119,9 @@ func TestStartStopStart(t *testing.T) {
 			t.Errorf("%s = %q, want %q", sql, got, want)
 		}
 	}
+	if len(processes(t, dir)) == 0 {
+		t.Error("no process is seen to work in the folder")
+	}
 	stop(t, first)
 	<-first.Done()
 	if left := processes(t, dir); left != nil {
@@ -155,34 +139,6 @@ func TestStartStopStart(t *testing.T) {
 	}
 }
 
-// Killed by SIGKILL, we leave nothing running, and what was committed is there
-// after the next start, which does not have to wait to be tried.
-func TestPostgresDiesWithItsParent(t *testing.T) {
-	t.Parallel()
-	dir := folder(t)
-	cmd := exec.CommandContext(t.Context(), os.Args[0])
-	cmd.Env = append(os.Environ(), asChild+"="+dir)
-	out, err := cmd.StdoutPipe()
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := cmd.Start(); err != nil {
-		t.Fatal(err)
-	}
-	if line, err := bufio.NewReader(out).ReadString('\n'); line != "ready\n" {
-		t.Fatalf("the child says %q, %v", line, err)
-	}
-	if err := cmd.Process.Kill(); err != nil {
-		t.Fatal(err)
-	}
-	_ = cmd.Wait()
-	server := start(t, config(dir))
-	defer stop(t, server)
-	if got := show(t, server, "SELECT answer::text FROM kept"); got != "42" {
-		t.Errorf("the row is %q after the kill, want 42", got)
-	}
-}
-
 func TestAFolderInUseIsRefused(t *testing.T) {
 	t.Parallel()
 	dir := folder(t)
@@ -194,17 +150,19 @@ func TestAFolderInUseIsRefused(t *testing.T) {
 	stop(t, start(t, config(dir)))
 }
 
-func TestAnotherVersionsFolderIsRefused(t *testing.T) {
+func TestNobodyElseCanConnect(t *testing.T) {
 	t.Parallel()
 	dir := folder(t)
-	if err := os.MkdirAll(filepath.Join(dir, "data"), 0o755); err != nil {
-		t.Fatal(err)
-	}
-	if err := os.WriteFile(filepath.Join(dir, "data", "PG_VERSION"), []byte("9\n"), 0o600); err != nil {
-		t.Fatal(err)
-	}
-	if _, err := embedded.Start(t.Context(), config(dir)); err == nil || !strings.Contains(err.Error(), "Postgres 9") || !strings.Contains(err.Error(), "HERALD_POSTGRES_BIN") {
-		t.Errorf("Start() = %v, want both versions and what to do", err)
+	server := start(t, config(dir))
+	defer stop(t, server)
+	for _, name := range []string{"data", "run"} {
+		info, err := os.Stat(filepath.Join(dir, name))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got, want := info.Mode().Perm(), os.FileMode(0o700); got != want {
+			t.Errorf("the folder %s has mode %v, want %v", name, got, want)
+		}
 	}
 }
 
@@ -240,33 +198,4 @@ func TestStartLeavesNothingWhenItsContextEnds(t *testing.T) {
 		stop(t, server)
 	}
 	stop(t, start(t, config(dir)))
-}
-
-func TestKill(t *testing.T) {
-	t.Parallel()
-	dir := folder(t)
-	server := start(t, config(dir))
-	if err := exec1(server, "CREATE TABLE kept AS SELECT 42 AS answer"); err != nil {
-		t.Fatal(err)
-	}
-	server.Kill()
-	again := start(t, config(dir))
-	defer stop(t, again)
-	if got := show(t, again, "SELECT answer::text FROM kept"); got != "42" {
-		t.Errorf("the row is %q after the kill, want 42", got)
-	}
-}
-
-func TestFind(t *testing.T) {
-	t.Parallel()
-	found, err := embedded.Find(t.Context(), os.Getenv("HERALD_POSTGRES_BIN"))
-	if err != nil || found.Major < 14 {
-		t.Errorf("Find() = %+v, %v", found, err)
-	}
-	if again, err := embedded.Find(t.Context(), found.Dir); err != nil || again != found {
-		t.Errorf("Find(%s) = %+v, %v, want %+v", found.Dir, again, err, found)
-	}
-	if _, err := embedded.Find(t.Context(), t.TempDir()); err == nil || !strings.Contains(err.Error(), "HERALD_POSTGRES_BIN") {
-		t.Errorf("Find(an empty folder) = %v, want to be told which setting is wrong", err)
-	}
 }

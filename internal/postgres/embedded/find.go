@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"iter"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -19,6 +20,9 @@ import (
 var ErrNotInstalled = errors.New("no Postgres is installed: run 'sudo apt-get install --no-install-recommends postgresql', " +
 	"name the folder of its programs in HERALD_POSTGRES_BIN, or a server in HERALD_DATABASE_URL")
 
+// oldest is the first version that has all that Herald and its queue use.
+const oldest = 14
+
 // Binaries is the folder of a Postgres' programs.
 type Binaries struct {
 	Dir   string
@@ -28,31 +32,58 @@ type Binaries struct {
 // Find looks for the programs in dir, if it is not empty; else on the PATH, in
 // Debian's folders, the newest version first, and where pg_config says.
 func Find(ctx context.Context, dir string) (Binaries, error) {
-	if dir != "" {
-		return inspect(ctx, dir)
-	}
-	for _, candidate := range candidates(ctx) {
-		if found, err := inspect(ctx, candidate); err == nil {
-			return found, nil
-		}
-	}
-	return Binaries{}, ErrNotInstalled
+	return find(ctx, dir, 0)
 }
 
-func candidates(ctx context.Context) []string {
-	var dirs []string
-	if path, err := exec.LookPath("postgres"); err == nil {
-		if target, err := filepath.EvalSymlinks(path); err == nil {
-			dirs = append(dirs, filepath.Dir(target))
+// find is Find for a data folder that the version major made; 0 is any. Only
+// that version can read it, so it is taken even when there is a newer one.
+func find(ctx context.Context, dir string, major int) (Binaries, error) {
+	if dir != "" {
+		b, err := inspect(ctx, dir)
+		if err == nil && major != 0 && b.Major != major {
+			err = versionError(b, major)
+		}
+		return b, err
+	}
+	problem := ErrNotInstalled
+	for candidate := range candidates(ctx) {
+		b, err := inspect(ctx, candidate)
+		switch {
+		case err != nil:
+			continue
+		case major == 0 || b.Major == major:
+			return b, nil
+		case errors.Is(problem, ErrNotInstalled):
+			problem = versionError(b, major)
 		}
 	}
-	debian, _ := filepath.Glob("/usr/lib/postgresql/*/bin") // the pattern is well formed
-	slices.SortFunc(debian, func(a, b string) int { return majorOf(b) - majorOf(a) })
-	dirs = append(dirs, debian...)
-	if out, err := command(ctx, "pg_config", "--bindir").Output(); err == nil {
-		dirs = append(dirs, strings.TrimSpace(string(out)))
+	return Binaries{}, problem
+}
+
+func versionError(b Binaries, major int) error {
+	return fmt.Errorf("the data folder was made by Postgres %d, and %s is Postgres %d: name the folder of version %d's programs in HERALD_POSTGRES_BIN, "+
+		"or choose another data folder with --data-dir", major, b.Dir, b.Major, major)
+}
+
+// candidates are the folders where a Postgres may be, the best first.
+func candidates(ctx context.Context) iter.Seq[string] {
+	return func(yield func(string) bool) {
+		if path, err := exec.LookPath("postgres"); err == nil {
+			if target, err := filepath.EvalSymlinks(path); err == nil && !yield(filepath.Dir(target)) {
+				return
+			}
+		}
+		debian, _ := filepath.Glob("/usr/lib/postgresql/*/bin") // the pattern is well formed
+		slices.SortFunc(debian, func(a, b string) int { return majorOf(b) - majorOf(a) })
+		for _, dir := range debian {
+			if !yield(dir) {
+				return
+			}
+		}
+		if out, err := command(ctx, "pg_config", "--bindir").Output(); err == nil {
+			yield(strings.TrimSpace(string(out)))
+		}
 	}
-	return dirs
 }
 
 // majorOf is the version in a path such as /usr/lib/postgresql/15/bin.
@@ -79,6 +110,9 @@ func inspect(ctx context.Context, dir string) (Binaries, error) {
 		return Binaries{}, fmt.Errorf("%s does not say its version", filepath.Join(dir, "postgres"))
 	}
 	major, err := strconv.Atoi(string(match[1]))
+	if err == nil && major < oldest {
+		err = fmt.Errorf("%s is Postgres %d, and Herald needs %d or newer", dir, major, oldest)
+	}
 	return Binaries{Dir: dir, Major: major}, err
 }
 

@@ -18,23 +18,36 @@ type owner struct {
 	credential *syscall.Credential // nil: as ourselves
 }
 
-func findOwner() (owner, error) {
+// findOwner is whom the data folder belongs to, or, when there is none yet,
+// whom it is going to belong to.
+func findOwner(data string) (owner, error) {
 	if os.Getuid() != 0 {
 		return owner{}, nil
 	}
+	if info, err := os.Stat(data); err == nil {
+		if stat, ok := info.Sys().(*syscall.Stat_t); ok && stat.Uid != 0 {
+			u, err := user.LookupId(strconv.FormatUint(uint64(stat.Uid), 10))
+			if err != nil {
+				return owner{}, fmt.Errorf("find out whose %s is: %w", data, err)
+			}
+			return ownerOf(u)
+		}
+	}
 	for _, name := range []string{"postgres", "nobody"} {
-		u, err := user.Lookup(name)
-		if err != nil {
-			continue
+		if u, err := user.Lookup(name); err == nil {
+			return ownerOf(u)
 		}
-		uid, uidErr := strconv.ParseUint(u.Uid, 10, 32)
-		gid, gidErr := strconv.ParseUint(u.Gid, 10, 32)
-		if err := errors.Join(uidErr, gidErr); err != nil {
-			return owner{}, fmt.Errorf("user %s: %w", name, err)
-		}
-		return owner{name: name, credential: &syscall.Credential{Uid: uint32(uid), Gid: uint32(gid)}}, nil
 	}
 	return owner{}, errors.New("Postgres does not run as root, and there is neither a user postgres nor nobody to run it as")
+}
+
+func ownerOf(u *user.User) (owner, error) {
+	uid, uidErr := strconv.ParseUint(u.Uid, 10, 32)
+	gid, gidErr := strconv.ParseUint(u.Gid, 10, 32)
+	if err := errors.Join(uidErr, gidErr); err != nil {
+		return owner{}, fmt.Errorf("user %s: %w", u.Username, err)
+	}
+	return owner{name: u.Username, credential: &syscall.Credential{Uid: uint32(uid), Gid: uint32(gid)}}, nil
 }
 
 // makeDir makes a folder that is the owner's alone.
@@ -57,19 +70,40 @@ func (o owner) openWay(dir string) error {
 	if o.credential == nil {
 		return nil
 	}
-	for at := dir; ; at = filepath.Dir(at) {
+	for _, ours := range []string{dir, filepath.Dir(dir)} {
+		info, err := os.Stat(ours)
+		if err != nil {
+			return err
+		}
+		if !o.passes(info) {
+			if err := os.Chmod(ours, info.Mode().Perm()|0o011); err != nil {
+				return err
+			}
+		}
+	}
+	if err := o.reaches(dir); err != nil {
+		return fmt.Errorf("%w: choose a data folder elsewhere with --data-dir", err)
+	}
+	return nil
+}
+
+// reaches returns an error that names the first folder on the way to dir that
+// the owner cannot pass through.
+func (o owner) reaches(dir string) error {
+	if o.credential == nil {
+		return nil
+	}
+	at, err := filepath.EvalSymlinks(dir)
+	if err != nil {
+		return err
+	}
+	for ; ; at = filepath.Dir(at) {
 		info, err := os.Stat(at)
 		if err != nil {
 			return err
 		}
-		if mode := info.Mode().Perm(); !o.passes(info) {
-			if at != dir && at != filepath.Dir(dir) {
-				return fmt.Errorf("the user %s, whom Postgres runs as, cannot pass through %s: choose a data folder elsewhere with --data-dir",
-					o.name, at)
-			}
-			if err := os.Chmod(at, mode|0o011); err != nil {
-				return err
-			}
+		if !o.passes(info) {
+			return fmt.Errorf("the user %s, whom Postgres runs as, cannot pass through %s", o.name, at)
 		}
 		if at == filepath.Dir(at) {
 			return nil
