@@ -13,6 +13,8 @@ tools := $(CURDIR)/.tools
 golangci := $(tools)/golangci-lint-$(GOLANGCI_VERSION)
 sqlc := $(tools)/sqlc-$(SQLC_VERSION)
 npm_stamp := web/node_modules/.package-lock.json
+# What tests run takes its Postgres from here, and never a database that is somebody's.
+for_tests = env -u DATABASE_URL -u HERALD_DATABASE_URL -u HERALD_DIRECT_DATABASE_URL HERALD_POSTGRES_BIN="$$(.ci/packages postgres-bin)"
 
 .PHONY: help
 help: ## list the targets
@@ -20,7 +22,7 @@ help: ## list the targets
 
 .PHONY: run
 run: ## install what is missing, build, and start Herald on http://127.0.0.1:8080 (ARGS="--addr …" for more)
-	@.ci/packages ffmpeg postgres
+	@.ci/packages ffmpeg $(if $(HERALD_DATABASE_URL)$(DATABASE_URL),,postgres)
 	@$(MAKE) --no-print-directory build
 	@HERALD_POSTGRES_BIN="$$(.ci/packages postgres-bin)" exec bin/herald up $(ARGS)
 
@@ -31,11 +33,11 @@ build: $(npm_stamp) ## build the web app and the program bin/herald
 
 .PHONY: test
 test: $(npm_stamp) ## run all tests: Go with the race detector, TypeScript, and the browser
-	.ci/packages ffmpeg postgres chromium
+	.ci/packages ffmpeg postgres chromium compiler
 	$(MAKE) --no-print-directory build
-	HERALD_POSTGRES_BIN="$$(.ci/packages postgres-bin)" go test -race -p 2 ./...
+	$(for_tests) go test -race -p 2 ./...
 	npm --prefix web test
-	HERALD_POSTGRES_BIN="$$(.ci/packages postgres-bin)" npm --prefix web run e2e
+	$(for_tests) npm --prefix web run e2e
 
 .PHONY: check
 check: fmt-check generate-check lint web-check test ## all that CI runs: formatting, lint, generated code, then the tests
@@ -43,7 +45,7 @@ check: fmt-check generate-check lint web-check test ## all that CI runs: formatt
 .PHONY: e2e
 e2e: build ## run the browser tests alone
 	.ci/packages ffmpeg postgres chromium
-	HERALD_POSTGRES_BIN="$$(.ci/packages postgres-bin)" npm --prefix web run e2e
+	$(for_tests) npm --prefix web run e2e
 
 .PHONY: fmt
 fmt: $(golangci) $(npm_stamp) ## format all code
