@@ -9,6 +9,7 @@ import (
 	"io"
 	"os"
 	"os/signal"
+	"strings"
 	"syscall"
 
 	"github.com/alecthomas/kong"
@@ -64,14 +65,20 @@ func run(ctx context.Context, args, environ []string, stdout, stderr io.Writer) 
 		err = config.CheckEnvironment(environ, variables(parser))
 	}
 	if err != nil {
-		fmt.Fprintf(stderr, "herald: %v\n", err)
+		complain(stderr, err)
 		return usage
 	}
 	if err := parsed.Run(); err != nil && !errors.Is(err, context.Canceled) {
-		fmt.Fprintf(stderr, "herald: %v\n", err)
+		complain(stderr, err)
 		return 1
 	}
 	return 0
+}
+
+// complain says what is wrong on one line, whatever lines the error has.
+func complain(stderr io.Writer, err error) {
+	text := strings.Join(strings.FieldsFunc(err.Error(), func(r rune) bool { return r == '\n' || r == '\t' }), "; ")
+	fmt.Fprintf(stderr, "herald: %s\n", text)
 }
 
 // terminal is where a command writes: results to stdout, all else to stderr.

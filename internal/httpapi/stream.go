@@ -46,6 +46,8 @@ const (
 	maxStreamTopics = 100
 	// writeTimeout bounds one write to a client; a slower one resumes later.
 	writeTimeout = 10 * time.Second
+	// writeSize is about how much is written at once, in bytes.
+	writeSize = 64 << 10
 	// expiryNotice is how long before its token's end a stream is told.
 	expiryNotice = time.Minute
 	// closingSpread is over how long the clients of a node that stops come back.
@@ -239,10 +241,10 @@ func (s *streamWriter) follow(ctx context.Context, stream *broker.Stream) error 
 		wait, cancel := context.WithDeadline(ctx, s.nextDeadline(time.Now()))
 		frames, err := stream.Next(wait)
 		cancel()
-		for _, f := range frames {
-			s.buffer = append(s.buffer, f.Bytes...)
-		}
 		over := err
+		if err := s.append(frames); err != nil {
+			return err
+		}
 		if errors.Is(err, context.DeadlineExceeded) && ctx.Err() == nil {
 			over = s.tick(time.Now())
 		}
@@ -256,6 +258,20 @@ func (s *streamWriter) follow(ctx context.Context, stream *broker.Stream) error 
 			return over
 		}
 	}
+}
+
+// append puts frames into the buffer, and writes it out whenever it is large.
+func (s *streamWriter) append(frames []*hub.Frame) error {
+	for _, f := range frames {
+		s.buffer = append(s.buffer, f.Bytes...)
+		if len(s.buffer) < writeSize {
+			continue
+		}
+		if err := s.flush(); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // nextDeadline is when something is to be written even if nothing happens.
@@ -310,16 +326,24 @@ func (s *streamWriter) flush() error {
 	if len(s.buffer) == 0 {
 		return nil
 	}
-	if err := s.control.SetWriteDeadline(time.Now().Add(writeTimeout)); err != nil && !errors.Is(err, http.ErrNotSupported) {
+	if err := ignoreUnsupported(s.control.SetWriteDeadline(time.Now().Add(writeTimeout))); err != nil {
 		return err
 	}
 	_, err := s.w.Write(s.buffer)
-	s.buffer = s.buffer[:0]
-	if cap(s.buffer) > 64<<10 {
+	if s.buffer = s.buffer[:0]; cap(s.buffer) > 2*writeSize {
 		s.buffer = nil
 	}
-	if err != nil {
-		return err
+	if err == nil {
+		err = s.control.Flush()
 	}
-	return s.control.Flush()
+	// A deadline that stays would end an HTTP/2 stream while it is idle.
+	return errors.Join(err, ignoreUnsupported(s.control.SetWriteDeadline(time.Time{})))
+}
+
+// ignoreUnsupported passes over a writer that has no deadlines.
+func ignoreUnsupported(err error) error {
+	if errors.Is(err, http.ErrNotSupported) {
+		return nil
+	}
+	return err
 }

@@ -4,8 +4,10 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"io"
 	"net/http"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -153,6 +155,26 @@ func TestAStreamResumesWithoutGapOrRepeat(t *testing.T) {
 			second.next("job.message")
 			second.next("job.succeeded")
 		})
+	}
+}
+
+func TestALongReplayComesWhole(t *testing.T) {
+	t.Parallel()
+	s := setup(t)
+	j := s.startJob(t, "demo")
+	s.begin(t, j)
+	const reports = 300 // of a kilobyte each, so that several writes are needed
+	for i := range reports {
+		s.report(t, j, job.Report{Message: fmt.Sprintf("%d %s", i, strings.Repeat("x", 900))})
+	}
+	f := s.follow(t, s.token(t, "demo"), "lastEventId=0")
+	f.next("stream.open")
+	f.next("job.queued")
+	f.next("job.started")
+	for i := range reports {
+		if e := f.next("job.message"); e.ID != strconv.Itoa(i+3) || !strings.Contains(e.Data, fmt.Sprintf(`"message":"%d x`, i)) {
+			t.Fatalf("got event %s, %.80s, want report %d in event %d", e.ID, e.Data, i, i+3)
+		}
 	}
 }
 
