@@ -90,7 +90,7 @@ func up(t *testing.T, args ...string) (stdout *terminalText, stop func() int) {
 // not 0.
 func TestMistakesGetOneClearLine(t *testing.T) {
 	t.Parallel()
-	taken, err := net.Listen("tcp", "127.0.0.1:0") //nolint:noctx // in a test
+	taken, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
 	}
