@@ -46,8 +46,12 @@ COMMENT ON TABLE herald.jobs IS
 COMMENT ON COLUMN herald.jobs.attempt IS 'The attempt under way or last ended; a report from an earlier one changes nothing.';
 COMMENT ON COLUMN herald.jobs.queue_id IS 'The River job that runs this job now or next; 0 when it runs elsewhere.';
 
--- JobList, JobListActive: a user's jobs, newest first.
+-- JobList: a user's jobs, newest first.
 CREATE INDEX jobs_of_owner ON herald.jobs (owner, id DESC);
+-- JobListActive: those among them that have not ended, however many have.
+CREATE INDEX jobs_active_of_owner ON herald.jobs (owner, id DESC) WHERE state IN ('queued', 'running', 'retrying', 'cancelling');
+-- JobListSilent: what is being worked now.
+CREATE INDEX jobs_under_way ON herald.jobs (id) WHERE state IN ('running', 'cancelling');
 -- QueueListLost: which job an entry of the queue is to run.
 CREATE INDEX jobs_of_queue ON herald.jobs (queue_id) WHERE queue_id <> 0;
 

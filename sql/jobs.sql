@@ -42,3 +42,11 @@ WHERE (owner = ANY(@owners::text[]) OR id = ANY(@ids::uuid[]))
     AND state IN ('queued', 'running', 'retrying', 'cancelling')
 ORDER BY id DESC
 LIMIT @page_size;
+
+-- name: JobListSilent :many
+-- Lists the jobs whose workers have said nothing for longer than they may.
+SELECT id FROM herald.jobs
+WHERE state IN ('running', 'cancelling') AND NOT stalled
+    AND heartbeat_at < now() - make_interval(secs => @silence_s::double precision)
+ORDER BY id
+LIMIT @page_size;

@@ -34,6 +34,8 @@ type Store interface {
 	StartNode(ctx context.Context, id string) error
 	BeatNode(ctx context.Context, id string) (entered bool, err error)
 	StopNode(ctx context.Context, id string) error
+
+	StallJobs(ctx context.Context, silence time.Duration) (int, error)
 }
 
 // Rescuer takes jobs out of the hands of nodes that have been silent for longer
@@ -59,6 +61,8 @@ const (
 	beat = 2 * time.Second
 	// patience is how long another node may be silent before it loses its jobs.
 	patience = 5 * beat
+	// stallTime is how long a worker may say nothing before people are told so.
+	stallTime = 30 * time.Second
 	// stopTime bounds how long a pool that stops waits for its jobs to be handed
 	// back.
 	stopTime = 10 * time.Second
@@ -191,6 +195,7 @@ func (p *Pool) keepAlive(ctx context.Context) {
 		}
 		if time.Since(away) > patience {
 			p.rescue(ctx)
+			p.stall(ctx)
 		}
 	})
 }
@@ -215,6 +220,13 @@ func (p *Pool) rescue(ctx context.Context) {
 	}
 	if n > 0 {
 		p.Log.InfoContext(ctx, "lost jobs rescued", "jobs", n)
+	}
+}
+
+// stall tells of workers that are silent though their nodes are alive.
+func (p *Pool) stall(ctx context.Context) {
+	if _, err := p.Store.StallJobs(ctx, stallTime); err != nil && ctx.Err() == nil {
+		p.Log.WarnContext(ctx, "silent workers not told of", "error", err)
 	}
 }
 

@@ -309,6 +309,40 @@ func (q *Queries) JobListActive(ctx context.Context, arg JobListActiveParams) ([
 	return items, nil
 }
 
+const jobListSilent = `-- name: JobListSilent :many
+SELECT id FROM herald.jobs
+WHERE state IN ('running', 'cancelling') AND NOT stalled
+    AND heartbeat_at < now() - make_interval(secs => $1::double precision)
+ORDER BY id
+LIMIT $2
+`
+
+type JobListSilentParams struct {
+	SilenceS float64
+	PageSize int32
+}
+
+// Lists the jobs whose workers have said nothing for longer than they may.
+func (q *Queries) JobListSilent(ctx context.Context, arg JobListSilentParams) ([]uuid.UUID, error) {
+	rows, err := q.db.Query(ctx, jobListSilent, arg.SilenceS, arg.PageSize)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	var items []uuid.UUID
+	for rows.Next() {
+		var id uuid.UUID
+		if err := rows.Scan(&id); err != nil {
+			return nil, err
+		}
+		items = append(items, id)
+	}
+	if err := rows.Err(); err != nil {
+		return nil, err
+	}
+	return items, nil
+}
+
 const jobUpdate = `-- name: JobUpdate :exec
 UPDATE herald.jobs SET
     state = $1, stalled = $2, attempt = $3, max_attempts = $4, version = $5,
