@@ -35,11 +35,7 @@ func (db *DB) Events(ctx context.Context, after event.Seq, limit int) ([]event.E
 	if err != nil {
 		return nil, fmt.Errorf("read the log after %d: %w", after, err)
 	}
-	events := make([]event.Event, len(rows))
-	for i, row := range rows {
-		events[i] = eventOf(row.Event)
-	}
-	return events, nil
+	return eventsOf(rows, func(row dbsqlc.EventListAfterRow) dbsqlc.Event { return row.Event }), nil
 }
 
 // EventsOfTopics reads what concerns any of the topics, after one Seq and up to
@@ -53,11 +49,7 @@ func (db *DB) EventsOfTopics(
 	if err != nil {
 		return nil, fmt.Errorf("replay the log after %d: %w", after, err)
 	}
-	events := make([]event.Event, len(rows))
-	for i, row := range rows {
-		events[i] = eventOf(row.Event)
-	}
-	return events, nil
+	return eventsOf(rows, func(row dbsqlc.EventListOfTopicsRow) dbsqlc.Event { return row.Event }), nil
 }
 
 // EventsOfJob reads a job's timeline after the Seq given, in order.
@@ -68,11 +60,16 @@ func (db *DB) EventsOfJob(ctx context.Context, id uuid.UUID, after event.Seq, li
 	if err != nil {
 		return nil, fmt.Errorf("read the timeline of job %s: %w", id, err)
 	}
+	return eventsOf(rows, func(row dbsqlc.EventListOfJobRow) dbsqlc.Event { return row.Event }), nil
+}
+
+// eventsOf reads the rows of a query.
+func eventsOf[Row any](rows []Row, of func(Row) dbsqlc.Event) []event.Event {
 	events := make([]event.Event, len(rows))
 	for i, row := range rows {
-		events[i] = eventOf(row.Event)
+		events[i] = eventOf(of(row))
 	}
-	return events, nil
+	return events
 }
 
 func eventOf(row dbsqlc.Event) event.Event {

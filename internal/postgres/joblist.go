@@ -35,15 +35,7 @@ func (db *DB) Jobs(ctx context.Context, f job.Filter) ([]job.Job, error) {
 	if err != nil {
 		return nil, fmt.Errorf("list jobs: %w", err)
 	}
-	jobs := make([]job.Job, 0, len(rows))
-	for _, row := range rows {
-		j, err := jobOf(row.Job)
-		if err != nil {
-			return nil, err
-		}
-		jobs = append(jobs, j)
-	}
-	return jobs, nil
+	return jobsOf(rows, func(row dbsqlc.JobListRow) dbsqlc.Job { return row.Job })
 }
 
 // maxActive bounds a snapshot.
@@ -64,9 +56,14 @@ func (db *DB) ActiveJobs(ctx context.Context, topics []event.Topic) ([]job.Job, 
 	if err != nil {
 		return nil, fmt.Errorf("list active jobs: %w", err)
 	}
+	return jobsOf(rows, func(row dbsqlc.JobListActiveRow) dbsqlc.Job { return row.Job })
+}
+
+// jobsOf reads the rows of a query. The list is never nil.
+func jobsOf[Row any](rows []Row, of func(Row) dbsqlc.Job) ([]job.Job, error) {
 	jobs := make([]job.Job, 0, len(rows))
 	for _, row := range rows {
-		j, err := jobOf(row.Job)
+		j, err := jobOf(of(row))
 		if err != nil {
 			return nil, err
 		}
