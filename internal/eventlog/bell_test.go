@@ -303,9 +303,11 @@ func (s *script) act() {
 	}
 }
 
+// finish lets the writers under way commit, and none begin any more.
 func (s *script) finish() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	s.acts = nil
 	for s.first != nil || s.second != nil {
 		s.act()
 	}
