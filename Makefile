@@ -13,8 +13,10 @@ tools := $(CURDIR)/.tools
 golangci := $(tools)/golangci-lint-$(GOLANGCI_VERSION)
 sqlc := $(tools)/sqlc-$(SQLC_VERSION)
 npm_stamp := web/node_modules/.package-lock.json
+# With --prefix, npm would not read the machine's own settings.
+npm := cd web && npm
 # What tests run takes its Postgres from here, and never a database that is somebody's.
-for_tests = env -u DATABASE_URL -u HERALD_DATABASE_URL -u HERALD_DIRECT_DATABASE_URL HERALD_POSTGRES_BIN="$$(.ci/packages postgres-bin)"
+for_tests = env -u DATABASE_URL -u HERALD_DATABASE_URL -u HERALD_DIRECT_DATABASE_URL HERALD_POSTGRES_BIN="$$($(CURDIR)/.ci/packages postgres-bin)"
 
 .PHONY: help
 help: ## list the targets
@@ -28,7 +30,7 @@ run: ## install what is missing, build, and start Herald on http://127.0.0.1:808
 
 .PHONY: build
 build: $(npm_stamp) ## build the web app and the program bin/herald
-	npm --prefix web run build
+	$(npm) run build
 	go build -o bin/ ./cmd/...
 
 .PHONY: test
@@ -36,8 +38,8 @@ test: $(npm_stamp) ## run all tests: Go with the race detector, TypeScript, and 
 	.ci/packages ffmpeg postgres chromium compiler
 	$(MAKE) --no-print-directory build
 	$(for_tests) go test -race -p 2 ./...
-	npm --prefix web test
-	$(for_tests) npm --prefix web run e2e
+	$(npm) test
+	cd web && $(for_tests) npm run e2e
 
 .PHONY: check
 check: fmt-check generate-check lint web-check test ## all that CI runs: formatting, lint, generated code, then the tests
@@ -45,12 +47,12 @@ check: fmt-check generate-check lint web-check test ## all that CI runs: formatt
 .PHONY: e2e
 e2e: build ## run the browser tests alone
 	.ci/packages ffmpeg postgres chromium
-	$(for_tests) npm --prefix web run e2e
+	cd web && $(for_tests) npm run e2e
 
 .PHONY: fmt
 fmt: $(golangci) $(npm_stamp) ## format all code
 	$(golangci) fmt ./...
-	npm --prefix web run format
+	$(npm) run format
 
 .PHONY: fmt-check
 fmt-check: $(golangci)
@@ -63,7 +65,7 @@ lint: $(golangci) web/app/dist/.gitkeep ## look for mistakes in the Go code
 
 .PHONY: web-check
 web-check: $(npm_stamp) ## look at the web code's formatting, types and lint
-	npm --prefix web run check
+	$(npm) run check
 
 .PHONY: generate
 generate: $(sqlc) ## write the generated code anew: queries and the OpenAPI document
@@ -87,7 +89,7 @@ clean: ## remove what was built or installed here
 	rm -rf bin .tools web/node_modules web/client/dist web/app/dist/assets web/app/dist/index.html
 
 $(npm_stamp): web/package-lock.json
-	npm --prefix web ci --no-audit --no-fund
+	$(npm) ci --no-audit --no-fund
 
 $(golangci):
 	GOBIN=$(tools)/bin go install github.com/golangci/golangci-lint/v2/cmd/golangci-lint@$(GOLANGCI_VERSION)
