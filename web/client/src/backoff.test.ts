@@ -1,5 +1,5 @@
 import { expect, test } from "vitest";
-import { fullJitter } from "./backoff";
+import { fullJitter } from "./backoff.js";
 
 const bounds = { first: 250, longest: 15_000 };
 

@@ -1,6 +1,6 @@
 import { afterEach, expect, test, vi } from "vitest";
-import { HeraldClient } from "./client";
-import { HeraldError } from "./error";
+import { HeraldClient } from "./client.js";
+import { HeraldError } from "./error.js";
 
 afterEach(() => {
   vi.unstubAllGlobals();

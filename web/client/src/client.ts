@@ -1,5 +1,5 @@
-import { HeraldError } from "./error";
-import type { Artifact, Job, JobPage, JobState, LogEvent, Presets, Session } from "./wire";
+import { HeraldError } from "./error.js";
+import type { Artifact, Job, JobPage, JobState, LogEvent, Presets, Session } from "./wire.js";
 
 /** How a client reaches its server. */
 export interface ClientOptions {
@@ -105,29 +105,14 @@ export class HeraldClient {
    * upload is. Rejects with the signal's reason when it is stopped.
    */
   async upload(file: File, { onProgress, signal }: UploadOptions = {}): Promise<Artifact> {
-    const headers = await this.#headers();
-    signal?.throwIfAborted();
-    return new Promise((resolve, reject) => {
-      const request = new XMLHttpRequest();
-      const abort = () => {
-        request.abort();
-        reject(signal?.reason as Error);
-      };
-      request.open("POST", `${this.#base}/api/uploads?name=${encodeURIComponent(file.name)}`);
-      for (const [name, value] of Object.entries(headers)) request.setRequestHeader(name, value);
-      request.setRequestHeader("content-type", file.type === "" ? "application/octet-stream" : file.type);
-      request.upload.addEventListener("progress", ({ loaded, total }) => onProgress?.({ loaded, total }));
-      request.addEventListener("error", () => {
-        reject(new TypeError("the upload was cut off"));
-      });
-      request.addEventListener("load", () => {
-        if (request.status === 201) resolve(JSON.parse(request.responseText) as Artifact);
-        else reject(HeraldError.parse(request.status, request.responseText));
-      });
-      request.addEventListener("loadend", () => signal?.removeEventListener("abort", abort));
-      signal?.addEventListener("abort", abort);
-      request.send(file);
-    });
+    const request = new XMLHttpRequest();
+    request.open("POST", `${this.#base}/api/uploads?name=${encodeURIComponent(file.name)}`);
+    for (const [name, value] of Object.entries(await this.#headers())) request.setRequestHeader(name, value);
+    request.setRequestHeader("content-type", file.type === "" ? "application/octet-stream" : file.type);
+    request.upload.addEventListener("progress", ({ loaded, total }) => onProgress?.({ loaded, total }));
+    await send(request, file, signal);
+    if (request.status !== 201) throw HeraldError.parse(request.status, request.responseText);
+    return JSON.parse(request.responseText) as Artifact;
   }
 
   async #headers(): Promise<Record<string, string>> {
@@ -149,5 +134,30 @@ export class HeraldClient {
     const response = await fetch(this.#base + path, init);
     if (!response.ok) throw await HeraldError.from(response);
     return response;
+  }
+}
+
+/** Sends a request and waits for its answer, whatever it is. */
+async function send(request: XMLHttpRequest, body: File, signal?: AbortSignal): Promise<void> {
+  signal?.throwIfAborted();
+  const abort = () => {
+    request.abort();
+  };
+  signal?.addEventListener("abort", abort);
+  try {
+    await new Promise<void>((resolve, reject) => {
+      request.addEventListener("load", () => {
+        resolve();
+      });
+      request.addEventListener("error", () => {
+        reject(new TypeError("the upload was cut off"));
+      });
+      request.addEventListener("abort", () => {
+        reject(signal?.reason as Error);
+      });
+      request.send(body);
+    });
+  } finally {
+    signal?.removeEventListener("abort", abort);
   }
 }

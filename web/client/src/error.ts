@@ -1,4 +1,4 @@
-import type { Problem } from "./wire";
+import type { Problem } from "./wire.js";
 
 /** A request that the server has refused, or that was answered by something in between. */
 export class HeraldError extends Error {

@@ -1,8 +1,8 @@
-export { fullJitter, type Backoff } from "./backoff";
-export { HeraldClient, type ClientOptions, type JobFilter, type NewJob, type UploadOptions } from "./client";
-export { HeraldError } from "./error";
-export { EventStream, type EventStreamOptions, type StreamState } from "./stream";
-export { mergeJob } from "./wire";
+export { fullJitter, type Backoff } from "./backoff.js";
+export { HeraldClient, type ClientOptions, type JobFilter, type NewJob, type UploadOptions } from "./client.js";
+export { HeraldError } from "./error.js";
+export { EventStream, type EventStreamOptions, type StreamState } from "./stream.js";
+export { mergeJob } from "./wire.js";
 export type {
   Artifact,
   Job,
@@ -17,4 +17,4 @@ export type {
   Session,
   Step,
   StreamEvent,
-} from "./wire";
+} from "./wire.js";

@@ -1,6 +1,6 @@
 import { readFileSync } from "node:fs";
 import { expect, test } from "vitest";
-import { EventTooLongError, type ServerSentEvent, SSEParser } from "./sse";
+import { EventTooLongError, type ServerSentEvent, SSEParser } from "./sse.js";
 
 interface Case {
   name: string;

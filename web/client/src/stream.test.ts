@@ -1,7 +1,7 @@
 import { afterEach, beforeEach, expect, test, vi } from "vitest";
-import type { HeraldError } from "./error";
-import { EventStream, type StreamState } from "./stream";
-import type { StreamEvent } from "./wire";
+import type { HeraldError } from "./error.js";
+import { EventStream, type StreamState } from "./stream.js";
+import type { StreamEvent } from "./wire.js";
 
 beforeEach(() => {
   vi.useFakeTimers();
@@ -9,6 +9,7 @@ beforeEach(() => {
 
 afterEach(() => {
   vi.useRealTimers();
+  vi.unstubAllGlobals();
 });
 
 /** A connection that the test plays the server of. */
@@ -230,6 +231,142 @@ test("a server that is away is asked less and less often", async () => {
   expect(asked).toBe(5);
   await vi.advanceTimersByTimeAsync(60_000);
   expect(asked).toBeLessThan(12);
+  stream.close();
+});
+
+test("a server that lets in and cuts at once is asked less and less often too", async () => {
+  vi.spyOn(Math, "random").mockReturnValue(1);
+  const { server, stream } = await follow();
+  for (const wait of [250, 500, 1000]) {
+    await server.last.open();
+    await server.last.cut();
+    const tries = server.connections.length;
+    await vi.advanceTimersByTimeAsync(wait - 1);
+    expect(server.connections).toHaveLength(tries);
+    await vi.advanceTimersByTimeAsync(1);
+    expect(server.connections).toHaveLength(tries + 1);
+  }
+  await server.last.open();
+  await vi.advanceTimersByTimeAsync(15_000);
+  await server.last.cut();
+  await vi.advanceTimersByTimeAsync(250);
+  expect(server.connections).toHaveLength(5);
+  stream.close();
+});
+
+test("a wait too long for a timer is a long one", async () => {
+  const { server, stream } = await follow();
+  await server.last.open();
+  await server.last.send("retry: 99999999999999999999\n\n");
+  await server.last.end();
+  await vi.advanceTimersByTimeAsync(24 * 3600 * 1000);
+  expect(server.connections).toHaveLength(1);
+  stream.close();
+});
+
+test("what a handler throws is an uncaught error, and breaks nothing", async () => {
+  const server = new Server();
+  const seqs: number[] = [];
+  const stream = new EventStream({
+    url: "/api/sse",
+    fetch: server.fetch,
+    onEvent: (event) => {
+      if ("seq" in event) seqs.push(event.seq);
+      if ("seq" in event && event.seq === 1) throw new Error("a mistake on the page");
+    },
+  });
+  await vi.advanceTimersByTimeAsync(0);
+  await server.last.open();
+  await expect(server.last.event(1)).rejects.toThrow("a mistake on the page");
+  await server.last.event(2);
+  expect(seqs).toEqual([1, 2]);
+  expect(stream.state).toBe("live");
+  stream.close();
+});
+
+/** A browser's page, as far as a stream looks at it. */
+function stubPage() {
+  const window = new EventTarget();
+  const document = Object.assign(new EventTarget(), { visibilityState: "visible" });
+  const navigator = { onLine: true };
+  vi.stubGlobal("window", window);
+  vi.stubGlobal("document", document);
+  vi.stubGlobal("navigator", navigator);
+  const fire = async (target: EventTarget, type: string) => {
+    target.dispatchEvent(new Event(type));
+    await vi.advanceTimersByTimeAsync(0);
+  };
+  return {
+    setOnline: (onLine: boolean) => {
+      navigator.onLine = onLine;
+      return fire(window, onLine ? "online" : "offline");
+    },
+    setVisible: (visible: boolean) => {
+      document.visibilityState = visible ? "visible" : "hidden";
+      return fire(document, "visibilitychange");
+    },
+    show: () => fire(window, "pageshow"),
+  };
+}
+
+test("without a network it is offline at once, and comes back with it", async () => {
+  const page = stubPage();
+  const { server, stream, states } = await follow();
+  await server.last.open();
+  await server.last.event(8);
+  server.refuse = 503;
+  await page.setOnline(false);
+  expect(states).toEqual(["live", "offline"]);
+  await vi.advanceTimersByTimeAsync(60_000);
+  expect(states).toEqual(["live", "offline"]);
+
+  server.refuse = 0;
+  await page.setOnline(true);
+  expect(states).toEqual(["live", "offline", "reconnecting"]);
+  expect(server.last.headers["last-event-id"]).toBe("8");
+  await server.last.open();
+  expect(stream.state).toBe("live");
+  stream.close();
+});
+
+test("a network that comes back does not disturb a connection that never broke", async () => {
+  const page = stubPage();
+  const { server, stream, states } = await follow();
+  await server.last.open();
+  await page.setOnline(true);
+  expect(states).toEqual(["live"]);
+  expect(server.connections).toHaveLength(1);
+  stream.close();
+});
+
+test.each(["setVisible", "show"] as const)("a page that wakes from sleep looks at once (%s)", async (wake) => {
+  vi.spyOn(Math, "random").mockReturnValue(0);
+  const page = stubPage();
+  const { server, stream, states } = await follow();
+  await server.last.open();
+  await server.last.event(8);
+  await page.setVisible(false);
+  // Asleep, no timer runs.
+  vi.setSystemTime(Date.now() + 3_600_000);
+  await page[wake](true);
+  expect(states).toEqual(["live", "reconnecting"]);
+  expect(server.connections).toHaveLength(2);
+  expect(server.last.headers["last-event-id"]).toBe("8");
+  stream.close();
+});
+
+test("a page that is looked at again waits no longer", async () => {
+  vi.spyOn(Math, "random").mockReturnValue(1);
+  const page = stubPage();
+  const { server, stream } = await follow();
+  server.refuse = 503;
+  await server.last.cut();
+  await vi.advanceTimersByTimeAsync(60_000);
+  server.refuse = 0;
+  await page.setVisible(false);
+  expect(server.connections).toHaveLength(1);
+  await page.setVisible(true);
+  expect(server.connections).toHaveLength(2);
   stream.close();
 });
 

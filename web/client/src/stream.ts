@@ -1,7 +1,7 @@
-import { type Backoff, fullJitter } from "./backoff";
-import { HeraldError } from "./error";
-import { type ServerSentEvent, SSEParser } from "./sse";
-import type { StreamEvent } from "./wire";
+import { type Backoff, fullJitter } from "./backoff.js";
+import { HeraldError } from "./error.js";
+import { type ServerSentEvent, SSEParser } from "./sse.js";
+import type { StreamEvent } from "./wire.js";
 
 /**
  * Whether what a client shows is so now: `live` only while the server is heard;
@@ -19,6 +19,7 @@ export interface EventStreamOptions {
   readonly headers?: () => Record<string, string> | Promise<Record<string, string>>;
   /** The cursor to resume from: the last id seen. */
   readonly lastEventId?: string;
+  /** Told of each event. What it throws is an uncaught error of the page, and the stream goes on. */
   readonly onEvent: (event: StreamEvent) => void;
   /** Told of each change; the error says why a stream is closed for good. */
   readonly onState?: (state: StreamState, error?: HeraldError) => void;
@@ -31,6 +32,8 @@ export interface EventStreamOptions {
 const missedHeartbeats = 2.5;
 /** The heartbeat to expect before the server has told its own, in milliseconds. */
 const firstHeartbeat = 15_000;
+/** The longest that setTimeout can wait, in milliseconds. */
+const longestTimeout = 2 ** 31 - 1;
 
 /**
  * EventStream follows topics. It reconnects by itself and resumes where it was,
@@ -40,6 +43,7 @@ const firstHeartbeat = 15_000;
  */
 export class EventStream {
   readonly #options: EventStreamOptions;
+  readonly #backoff: Backoff;
   readonly #closing = new AbortController();
   #state: StreamState = "connecting";
   #lastId: string;
@@ -49,12 +53,15 @@ export class EventStream {
   #retry: number | undefined;
   #heartbeat = firstHeartbeat;
   #heardAt = 0;
+  /** When the server let the connection in; undefined until it has. */
+  #openedAt: number | undefined;
   #connection: AbortController | undefined;
   #wakeUp: (() => void) | undefined;
 
   /** Connects at once. */
   constructor(options: EventStreamOptions) {
     this.#options = options;
+    this.#backoff = options.backoff ?? { first: 250, longest: 15_000 };
     this.#lastId = options.lastEventId ?? "";
     this.#lastSeq = Number(this.#lastId);
     this.#listen();
@@ -98,7 +105,7 @@ export class EventStream {
         }
       }
       if (this.#closed()) return;
-      this.#setState(online() ? "reconnecting" : "offline");
+      this.#cutOff();
       await this.#pause();
     }
   }
@@ -111,6 +118,7 @@ export class EventStream {
       this.#checkAlive();
     }, 1000);
     this.#heardAt = Date.now();
+    this.#openedAt = undefined;
     try {
       const response = await (this.#options.fetch ?? fetch)(this.#address(), {
         headers: await this.#headers(),
@@ -168,7 +176,7 @@ export class EventStream {
     switch (event.type) {
       case "stream.open":
         this.#heartbeat = event.data.heartbeat_ms;
-        this.#tries = 0;
+        this.#openedAt = Date.now();
         this.#retry = undefined;
         this.#setState("live");
         break;
@@ -181,18 +189,24 @@ export class EventStream {
         this.#lastSeq = 0;
         break;
       case "stream.expired":
-        this.#options.onEvent(event);
+        this.#tell(event);
         this.#end(new HeraldError({ type: "/problems/token-expired", title: "Your sign-in has expired", status: 401 }));
         return;
     }
-    this.#options.onEvent(event);
+    this.#tell(event);
   }
 
   #takeLogged(event: StreamEvent & { seq: number }): void {
     if (event.seq <= this.#lastSeq) return;
     this.#lastSeq = event.seq;
     this.#lastId = String(event.seq);
-    this.#options.onEvent(event);
+    this.#tell(event);
+  }
+
+  #tell(event: StreamEvent): void {
+    callOut(() => {
+      this.#options.onEvent(event);
+    });
   }
 
   /** Cuts a connection that has said nothing for too long. */
@@ -202,8 +216,9 @@ export class EventStream {
 
   /** Waits before the next try, or until something says that it is worth trying now. */
   async #pause(): Promise<void> {
-    const backoff = this.#options.backoff ?? { first: 250, longest: 15_000 };
-    const wait = this.#retry ?? fullJitter(this.#tries, backoff);
+    // A server that lets in and cuts at once counts as one that is away.
+    if (this.#openedAt !== undefined && Date.now() - this.#openedAt >= this.#backoff.longest) this.#tries = 0;
+    const wait = Math.min(this.#retry ?? fullJitter(this.#tries, this.#backoff), longestTimeout);
     this.#retry = undefined;
     this.#tries++;
     await new Promise<void>((resolve) => {
@@ -225,22 +240,47 @@ export class EventStream {
       this.#tries = 0;
       this.#wakeUp?.();
     };
-    window.addEventListener("online", look, { signal });
-    window.addEventListener("pageshow", look, { signal });
-    document.addEventListener("visibilitychange", look, { signal });
-    window.addEventListener(
-      "offline",
-      () => {
+    const listeners = {
+      pageshow: look,
+      online: () => {
+        if (this.#state === "offline") this.#cutOff();
+        look();
+      },
+      offline: () => {
         this.#connection?.abort();
+        this.#cutOff();
+      },
+    };
+    for (const [type, listener] of Object.entries(listeners)) window.addEventListener(type, listener, { signal });
+    document.addEventListener(
+      "visibilitychange",
+      () => {
+        if (document.visibilityState === "visible") look();
       },
       { signal },
     );
   }
 
+  /** Says that no connection is heard, and whose fault it is. */
+  #cutOff(): void {
+    this.#setState(online() ? "reconnecting" : "offline");
+  }
+
   #setState(state: StreamState, error?: HeraldError): void {
     if (state === this.#state) return;
     this.#state = state;
-    this.#options.onState?.(state, error);
+    callOut(() => this.#options.onState?.(state, error));
+  }
+}
+
+/** Calls code that is not ours: what it throws must not break a connection, nor be lost. */
+function callOut(call: () => void): void {
+  try {
+    call();
+  } catch (err) {
+    setTimeout(() => {
+      throw err;
+    });
   }
 }
 

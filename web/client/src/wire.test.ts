@@ -1,5 +1,5 @@
 import { expect, test } from "vitest";
-import { type Job, mergeJob, type Moving } from "./wire";
+import { type Job, mergeJob, type Moving } from "./wire.js";
 
 const job = { id: "j", version: 3, progress: 0.3, title: "clip", attempt: 1 } as Job;
 
