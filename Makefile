@@ -84,6 +84,12 @@ fuzz: ## fuzz every parser for a while (FUZZTIME=30s)
 	  done; \
 	done
 
+.PHONY: bench
+bench: ## measure Herald against the naive ways, side by side
+	.ci/packages postgres
+	go build -o bin/ ./cmd/...
+	$(for_tests) bin/herald-bench log
+
 .PHONY: clean
 clean: ## remove what was built or installed here
 	rm -rf bin .tools web/node_modules web/client/dist web/app/dist/assets web/app/dist/index.html
