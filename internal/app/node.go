@@ -144,7 +144,7 @@ func (b *build) worker() error {
 	pool, err := worker.NewPool(worker.Config{
 		Node: b.config.Node, Log: b.log, Store: b.db, Pool: b.db.Pool(), Schema: migrations.QueueSchema, Blobs: b.bucket,
 		Tools: tools, Reports: progress.New(b.db, progress.Config{}), Workers: b.config.Workers,
-		WorkDir: filepath.Join(b.config.DataDir, "work", b.config.Node),
+		WorkDir: filepath.Join(b.config.DataDir, "work"),
 		Rescue: func(ctx context.Context, silence time.Duration) (int, error) {
 			return b.db.RescueJobs(ctx, silence, b.queue)
 		},

@@ -44,6 +44,9 @@ func (a Artifact) URL() string {
 	return "/api/artifacts/" + a.ID.String() + "/" + url.PathEscape(a.Name)
 }
 
+// JobPrefix is where all that a job makes stands in the blob store.
+func JobPrefix(job uuid.UUID) string { return "jobs/" + job.String() + "/" }
+
 // View is an artifact as the API shows it.
 type View struct {
 	ID          uuid.UUID       `json:"id"`

@@ -223,11 +223,11 @@ func TestDeletingAJobRemovesItsFiles(t *testing.T) {
 	t.Parallel()
 	s := setup(t)
 	j := s.startJob(t, "demo")
-	a := artifact.Artifact{ID: uuid.New(), JobID: j.ID, Owner: "demo", Kind: artifact.HLS, Name: "index.m3u8", BlobKey: "jobs/2/1/hls/", CreatedAt: time.Now()}
+	a := artifact.Artifact{ID: uuid.New(), JobID: j.ID, Owner: "demo", Kind: artifact.HLS, Name: "index.m3u8", BlobKey: artifact.JobPrefix(j.ID) + "2/hls/", CreatedAt: time.Now()}
 	if err := s.db.SaveArtifact(t.Context(), a); err != nil {
 		t.Fatal(err)
 	}
-	for _, key := range []string{"jobs/2/1/hls/index.m3u8", "jobs/2/1/hls/s0.ts", "jobs/3/kept"} {
+	for _, key := range []string{a.BlobKey + "index.m3u8", a.BlobKey + "s0.ts", artifact.JobPrefix(j.ID) + "1/lost.mp4", "jobs/3/kept"} {
 		if err := s.blobs.WriteAll(t.Context(), key, nil, nil); err != nil {
 			t.Fatal(err)
 		}

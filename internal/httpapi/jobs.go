@@ -160,24 +160,19 @@ func (a *api) retryJob(ctx context.Context, in *jobIn) (*jobOut, error) {
 	return &jobOut{j}, err
 }
 
-// deleteJob removes a job, and then the files that it has made. Files that
-// cannot be removed are no reason to keep the job.
+// deleteJob removes a job, and then all files that it has made, those of attempts
+// that were lost among them. Files that cannot be removed are no reason to keep
+// the job.
 func (a *api) deleteJob(ctx context.Context, in *jobIn) (*struct{}, error) {
 	actor, err := a.mayChange(ctx, in.ID)
-	if err != nil {
-		return nil, err
-	}
-	made, err := a.Artifacts.ArtifactsOfJob(ctx, in.ID)
 	if err != nil {
 		return nil, err
 	}
 	if err := a.Jobs.DeleteJob(ctx, in.ID, actor); err != nil {
 		return nil, err
 	}
-	for _, file := range made {
-		if err := a.removeBlobs(ctx, file.BlobKey); err != nil {
-			a.Log.WarnContext(ctx, "blob left behind", "key", file.BlobKey, "error", err)
-		}
+	if err := a.removeBlobs(ctx, artifact.JobPrefix(in.ID)); err != nil {
+		a.Log.WarnContext(ctx, "blobs left behind", "job", in.ID, "error", err)
 	}
 	return nil, nil //nolint:nilnil // the answer has no body
 }

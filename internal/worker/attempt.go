@@ -12,6 +12,7 @@ import (
 	"github.com/riverqueue/river"
 	"github.com/riverqueue/river/riverdriver/riverpgxv5"
 
+	"herald/internal/artifact"
 	"herald/internal/job"
 	"herald/internal/progress"
 )
@@ -78,7 +79,7 @@ func later(err error) error {
 // ends the work, and is the reason for its end.
 func (w *attempts) perform(ctx context.Context, k kind, t *task) (made product, err error) {
 	if t.job.Attempt > 1 { // an attempt that was lost could not clear up
-		w.remove(ctx, t.job, jobPrefix(t.job))
+		w.remove(ctx, t.job, artifact.JobPrefix(t.job.ID))
 	}
 	if t.folder, err = w.pool.folder.make(t.job); err != nil {
 		return product{}, fmt.Errorf("make a folder to work in: %w", err)

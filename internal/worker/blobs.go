@@ -11,14 +11,12 @@ import (
 
 	"gocloud.dev/blob"
 
+	"herald/internal/artifact"
 	"herald/internal/job"
 )
 
-// jobPrefix is where all attempts of a job put what they make.
-func jobPrefix(j job.Job) string { return fmt.Sprintf("jobs/%s/", j.ID) }
-
-// prefix is where one attempt does.
-func prefix(j job.Job) string { return fmt.Sprintf("%s%d/", jobPrefix(j), j.Attempt) }
+// prefix is where one attempt of a job puts what it makes.
+func prefix(j job.Job) string { return fmt.Sprintf("%s%d/", artifact.JobPrefix(j.ID), j.Attempt) }
 
 // putFile copies a file into the blob store, or nothing of it.
 func putFile(ctx context.Context, blobs *blob.Bucket, key, path string) (size int64, sum string, err error) {
