@@ -2,6 +2,8 @@ import { defineConfig } from "@playwright/test";
 
 export default defineConfig({
   testDir: "e2e",
+  // SCREENS=1 takes the screenshots of the documentation anew.
+  testIgnore: process.env["SCREENS"] === "1" ? [] : "screens.spec.ts",
   timeout: 120_000,
   expect: { timeout: 20_000 },
   // Each test runs a Herald, a Postgres and a Chromium; two cores carry one of each.

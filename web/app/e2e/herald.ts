@@ -34,19 +34,24 @@ export class Herald {
     return `127.0.0.1:${String(this.#port)}`;
   }
 
+  /** All that it has said so far, in all its lives. */
+  get log(): string {
+    return this.#said;
+  }
+
   #environment(): NodeJS.ProcessEnv {
     return { ...process.env, HERALD_DATA_DIR: this.#dataDir, HERALD_ADDR: this.address };
   }
 
   /** Starts it and waits for the link. */
   async start(...args: string[]): Promise<void> {
-    this.#said = "";
+    const from = this.#said.length;
     const started = spawn(program, ["up", ...args], { env: this.#environment(), stdio: ["ignore", "pipe", "pipe"] });
     this.#process = started;
     await new Promise<void>((resolve, reject) => {
       const hear = (piece: Buffer) => {
         this.#said += piece.toString();
-        const link = /http\S+#token=\S+/.exec(this.#said);
+        const link = /http\S+#token=\S+(?=\s)/.exec(this.#said.slice(from));
         if (link !== null) {
           this.link = link[0];
           resolve();
@@ -55,7 +60,7 @@ export class Herald {
       started.stdout.on("data", hear);
       started.stderr.on("data", hear);
       started.on("exit", (code) => {
-        reject(new Error(`herald ended with ${String(code)}: ${this.#said}`));
+        reject(new Error(`herald ended with ${String(code)}: ${this.#said.slice(from)}`));
       });
     });
   }
@@ -63,7 +68,7 @@ export class Herald {
   /** Ends it with the signal and waits for its end. */
   async end(signal: "SIGTERM" | "SIGKILL"): Promise<void> {
     const running = this.#process;
-    if (running?.exitCode !== null) return;
+    if (running?.exitCode !== null || running.signalCode !== null) return;
     const exit = once(running, "exit");
     running.kill(signal);
     await exit;
@@ -112,11 +117,12 @@ async function freePort(): Promise<number> {
 export const test = base.extend<{ herald: Herald }>({
   // Playwright wants a pattern here.
   // eslint-disable-next-line no-empty-pattern
-  herald: async ({}, use) => {
+  herald: async ({}, use, testInfo) => {
     const herald = await Herald.create();
     try {
       await herald.start();
       await use(herald);
+      if (testInfo.status !== testInfo.expectedStatus) await testInfo.attach("herald.log", { body: herald.log });
     } finally {
       await herald.remove();
     }

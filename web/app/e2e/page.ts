@@ -1,3 +1,5 @@
+import { readFile, writeFile } from "node:fs/promises";
+import { basename } from "node:path";
 import { expect, type Locator, type Page } from "@playwright/test";
 
 /** The card of the job with the title. */
@@ -24,6 +26,29 @@ export async function makeTestVideo(page: Page, length: string): Promise<Locator
   const made = card(page, `Test video, ${length}`);
   await expect(made).toBeVisible();
   return made;
+}
+
+/** Drops a file on the page, as from a file manager. */
+export async function dropFile(page: Page, path: string): Promise<void> {
+  const base64 = (await readFile(path)).toString("base64");
+  const dataTransfer = await page.evaluateHandle(
+    ({ base64, name }) => {
+      const bytes = Uint8Array.from(atob(base64), (c) => c.charCodeAt(0));
+      const transfer = new DataTransfer();
+      transfer.items.add(new File([bytes], name, { type: "video/quicktime" }));
+      return transfer;
+    },
+    { base64, name: basename(path) },
+  );
+  for (const type of ["dragenter", "dragover"]) await page.dispatchEvent("main", type, { dataTransfer });
+  await expect(page.getByText(/^Drop to convert/)).toBeVisible();
+  await page.dispatchEvent("main", "drop", { dataTransfer });
+}
+
+/** Writes a file that is no video, whatever its name says. */
+export async function writeNotes(path: string): Promise<string> {
+  await writeFile(path, "These are my notes.\n".repeat(100));
+  return path;
 }
 
 /** Notes in the page itself how a card's bar moves, and which attempt it shows. */

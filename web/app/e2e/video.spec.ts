@@ -1,10 +1,7 @@
 import { execFileSync } from "node:child_process";
-import { mkdtempSync, writeFileSync } from "node:fs";
-import { tmpdir } from "node:os";
-import { join } from "node:path";
 import { expect } from "@playwright/test";
 import { test } from "./herald";
-import { card, expectBadge, expectPlays, makeTestVideo, signIn, watchBar } from "./page";
+import { card, dropFile, expectBadge, expectPlays, makeTestVideo, signIn, watchBar, writeNotes } from "./page";
 
 test("a test video is made, its bar moves and never back, and it plays", async ({ herald, page }) => {
   await signIn(page, herald.link);
@@ -64,25 +61,23 @@ test("a reload in the middle shows the same job, further on", async ({ herald, p
   await expect(made).toHaveAttribute("data-state", "succeeded");
 });
 
-test("a dropped file is uploaded, processed and played", async ({ herald, page }) => {
-  const file = join(mkdtempSync(join(tmpdir(), "herald-clip-")), "Urlaub am Meer.mov");
+test("a dropped file is uploaded, processed and played", async ({ herald, page }, testInfo) => {
+  const file = testInfo.outputPath("Urlaub am Meer.mov");
   execFileSync("ffmpeg", [
     ...["-nostdin", "-loglevel", "error", "-f", "lavfi", "-i", "testsrc2=size=320x240:rate=15:duration=4"],
     ...["-f", "lavfi", "-i", "sine=duration=4", "-c:v", "libx264", "-pix_fmt", "yuv420p", "-c:a", "aac", file],
   ]);
   await signIn(page, herald.link);
   await page.getByText("HLS", { exact: true }).click();
-  await page.getByLabel("Video files").setInputFiles(file);
+  await dropFile(page, file);
   const made = card(page, "Urlaub am Meer.mov");
   await expect(made).toHaveAttribute("data-state", "succeeded", { timeout: 60_000 });
   await expectPlays(made);
 });
 
-test("a file that is no video fails, and the page says what ffprobe said", async ({ herald, page }) => {
-  const file = join(mkdtempSync(join(tmpdir(), "herald-clip-")), "notes.mp4");
-  writeFileSync(file, "These are my notes.\n".repeat(100));
+test("a file that is no video fails, and the page says what ffprobe said", async ({ herald, page }, testInfo) => {
   await signIn(page, herald.link);
-  await page.getByLabel("Video files").setInputFiles(file);
+  await page.getByLabel("Video files").setInputFiles(await writeNotes(testInfo.outputPath("notes.mp4")));
   const failed = card(page, "notes.mp4");
   await expect(failed).toHaveAttribute("data-state", "failed", { timeout: 30_000 });
   await expect(failed).toContainText("Invalid data found when processing input");
