@@ -1,6 +1,6 @@
 import { type ChildProcess, execFile, spawn } from "node:child_process";
 import { once } from "node:events";
-import { chmod, mkdtemp, readdir, readFile, rm } from "node:fs/promises";
+import { chmod, mkdtemp, readdir, readFile, rm, writeFile } from "node:fs/promises";
 import { createServer } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -122,7 +122,7 @@ export const test = base.extend<{ herald: Herald }>({
     try {
       await herald.start();
       await use(herald);
-      if (testInfo.status !== testInfo.expectedStatus) await testInfo.attach("herald.log", { body: herald.log });
+      if (testInfo.status !== testInfo.expectedStatus) await writeFile(testInfo.outputPath("herald.log"), herald.log);
     } finally {
       await herald.remove();
     }

@@ -8,7 +8,7 @@ test("a test video is made, its bar moves and never back, and it plays", async (
   const bar = await watchBar(page);
   const made = await makeTestVideo(page, "20 s");
   await expect(page).toHaveTitle(/^\d+\s% · Test video/);
-  await expect(made).toHaveAttribute("data-state", "succeeded", { timeout: 60_000 });
+  await expect(made).toHaveAttribute("data-state", "succeeded", { timeout: 90_000 });
   const percents = (await bar()).map((s) => s.percent);
   expect(percents.length).toBeGreaterThanOrEqual(5);
   expect(percents).toEqual([...percents].sort((a, b) => a - b));
@@ -20,7 +20,7 @@ test("the page outlives a crash of the whole program, and reaches the end untouc
   await signIn(page, herald.link);
   const bar = await watchBar(page);
   const made = await makeTestVideo(page, "1 min");
-  await expect.poll(async () => (await bar()).at(-1)?.percent ?? 0).toBeGreaterThan(25);
+  await expect.poll(async () => (await bar()).at(-1)?.percent ?? 0, { timeout: 60_000 }).toBeGreaterThan(25);
 
   await herald.end("SIGKILL");
   await expect.poll(() => herald.processes(), { timeout: 5000 }).toEqual([]);
@@ -46,7 +46,7 @@ test("a stop hands the job back to the queue, and the next start goes on", async
   await herald.end("SIGTERM");
   expect(await herald.processes()).toEqual([]);
   await herald.start();
-  await expect(made).toHaveAttribute("data-state", "succeeded", { timeout: 60_000 });
+  await expect(made).toHaveAttribute("data-state", "succeeded", { timeout: 90_000 });
 });
 
 test("a reload in the middle shows the same job, further on", async ({ herald, page }) => {
@@ -56,7 +56,7 @@ test("a reload in the middle shows the same job, further on", async ({ herald, p
   await page.reload();
   await expectBadge(page, "Live");
   await expect(made).toHaveAttribute("data-state", /running|succeeded/);
-  await expect(made).toHaveAttribute("data-state", "succeeded", { timeout: 60_000 });
+  await expect(made).toHaveAttribute("data-state", "succeeded", { timeout: 90_000 });
   await page.reload();
   await expect(made).toHaveAttribute("data-state", "succeeded");
 });
@@ -71,7 +71,7 @@ test("a dropped file is uploaded, processed and played", async ({ herald, page }
   await page.getByText("HLS", { exact: true }).click();
   await dropFile(page, file);
   const made = card(page, "Urlaub am Meer.mov");
-  await expect(made).toHaveAttribute("data-state", "succeeded", { timeout: 60_000 });
+  await expect(made).toHaveAttribute("data-state", "succeeded", { timeout: 90_000 });
   await expectPlays(made);
 });
 
