@@ -286,7 +286,7 @@ func TestBadInputFailsAtOnce(t *testing.T) {
 	}
 }
 
-func TestCancelEndsAVideoWithinASecond(t *testing.T) {
+func TestCancelEndsAVideoAndLeavesNothing(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
 	stop := b.run(t, b.config("w"), noWork)
