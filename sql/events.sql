@@ -3,31 +3,43 @@
 SELECT seq FROM herald.log_state;
 
 -- name: LogBounds :one
--- Reads the last seq given and the seq before the oldest that is still in the log.
-SELECT s.seq AS head, coalesce((SELECT min(e.seq) - 1 FROM herald.events e), s.seq)::bigint AS floor FROM herald.log_state s;
+-- Reads the last seq that is no longer kept, and the last one given.
+SELECT floor, seq AS head FROM herald.log_state;
 
 -- name: EventListAfter :many
 -- Reads the log in order.
 SELECT sqlc.embed(event) FROM herald.events event WHERE seq > @after ORDER BY seq LIMIT @page_size;
 
 -- name: EventListOfTopics :many
--- Reads what concerns any of the topics, in order, once each. Each topic's rows come from its own stretch of the
--- index, so the cost is that of a page however long the log is.
+-- Reads what concerns any of the topics, in order, once each. Each topic's rows come from stretches of three indexes, so
+-- the cost is that of a page however long the log is.
 SELECT sqlc.embed(event) FROM herald.events event
 WHERE seq IN (
-    SELECT DISTINCT t.seq
+    SELECT DISTINCT found.seq
     FROM unnest(@topics::text[]) AS wanted (topic)
     CROSS JOIN LATERAL (
-        SELECT et.seq FROM herald.event_topics et
-        WHERE et.topic = wanted.topic AND et.seq > @after AND et.seq <= @upto
-        ORDER BY et.seq
-        LIMIT @page_size
-    ) t
-    ORDER BY t.seq
+        (SELECT e.seq FROM herald.events e
+        WHERE hashtextextended(e.topics[1], 0) = hashtextextended(wanted.topic, 0) AND e.topics[1] = wanted.topic
+            AND e.seq > @after AND e.seq <= @upto
+        ORDER BY e.seq LIMIT @page_size)
+        UNION ALL
+        (SELECT e.seq FROM herald.events e
+        WHERE hashtextextended(e.topics[2], 0) = hashtextextended(wanted.topic, 0) AND e.topics[2] = wanted.topic
+            AND e.seq > @after AND e.seq <= @upto
+        ORDER BY e.seq LIMIT @page_size)
+        UNION ALL
+        (SELECT t.seq FROM herald.event_topics t
+        WHERE t.topic = wanted.topic AND t.seq > @after AND t.seq <= @upto
+        ORDER BY t.seq LIMIT @page_size)
+    ) found
+    ORDER BY found.seq
     LIMIT @page_size
 )
 ORDER BY seq;
 
 -- name: EventListOfJob :many
--- Reads a job's timeline in order.
-SELECT sqlc.embed(event) FROM herald.events event WHERE job_id = @job_id AND seq > @after ORDER BY seq LIMIT @page_size;
+-- Reads a job's timeline in order. A job's own topic is the first of its events'.
+SELECT sqlc.embed(event) FROM herald.events event
+WHERE hashtextextended(topics[1], 0) = hashtextextended(@topic::text, 0) AND topics[1] = @topic::text AND job_id = @job_id
+    AND seq > @after
+ORDER BY seq LIMIT @page_size;

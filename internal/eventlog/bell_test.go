@@ -123,15 +123,26 @@ func (s session) Sequence(_ context.Context, mark eventlog.Mark, limit int) (eve
 	slices.SortFunc(s.db.outbox, func(a, b outboxRow) int { return a.id - b.id })
 	batch := eventlog.Batch{Snapshot: snapshot}
 	s.db.outbox = slices.DeleteFunc(s.db.outbox, func(r outboxRow) bool {
-		due := (r.xid >= mark.Next || slices.Contains(mark.Open, r.xid)) && !s.db.open[r.xid] && batch.Events < limit
-		if due {
-			s.db.log = append(s.db.log, r.id)
-			batch.Events++
+		if s.db.open[r.xid] || !due(mark, r) || batch.Events == limit {
+			return false
 		}
-		return due
+		s.db.log = append(s.db.log, r.id)
+		batch.Events++
+		batch.Last = int64(r.id)
+		return true
 	})
+	batch.More = batch.Events == limit
 	batch.Head = event.Seq(len(s.db.log))
 	return batch, nil
+}
+
+// due reports whether a row that has been committed is to be found where the
+// mark says.
+func due(mark eventlog.Mark, r outboxRow) bool {
+	if mark.Within == nil {
+		return r.xid >= mark.Next || slices.Contains(mark.Open, r.xid)
+	}
+	return int64(r.id) > mark.After && r.xid < mark.Within.Xmax && !slices.Contains(mark.Within.Open, r.xid)
 }
 
 func (s session) WaitBell(ctx context.Context, longest time.Duration) error {

@@ -43,7 +43,9 @@ type Session interface {
 // Batch is what one Sequence appended.
 type Batch struct {
 	Events   int
-	Head     event.Seq // the last Seq given, when Events is not 0
+	Head     event.Seq // the last Seq given
+	Last     int64     // the last event's id in the outbox
+	More     bool      // the batch was cut, so there may be more to be found as it was
 	Snapshot Snapshot
 }
 
@@ -141,13 +143,14 @@ func (l *lead) step(ctx context.Context) error {
 		return fmt.Errorf("sequence: %w", err)
 	}
 	now := time.Now()
-	if batch.Events < l.config.Batch {
-		l.mark = batch.Snapshot.mark()
-	}
+	goesOn := l.mark.Within != nil
+	l.mark = l.mark.after(batch)
 	if batch.Events > 0 {
-		return l.found(ctx, batch.Events, now)
+		return l.found(ctx, batch, now)
 	}
 	switch {
+	case goesOn:
+		return nil // what has come since the scan began has not been looked for yet
 	case !l.armed && now.Sub(l.busy) >= l.config.Idle:
 		return l.arm(ctx)
 	case l.armed && batch.Snapshot.Xmin > l.barrier:
@@ -161,15 +164,15 @@ func (l *lead) step(ctx context.Context) error {
 // found decides what follows a batch: under sustained load the bell is disarmed
 // and writers get a pause, so that more of them share the next batch; a quiet
 // log is looked at again at once.
-func (l *lead) found(ctx context.Context, events int, now time.Time) error {
+func (l *lead) found(ctx context.Context, batch Batch, now time.Time) error {
 	l.busy = now
-	perSecond := l.rate.add(events, now)
+	perSecond := l.rate.add(batch.Events, now)
 	if l.armed && perSecond >= l.config.DisarmRate {
 		if err := l.disarm(ctx); err != nil {
 			return err
 		}
 	}
-	if !l.armed && events < l.config.Batch {
+	if !l.armed && !batch.More {
 		pause(ctx, l.config.Pause)
 	}
 	return nil

@@ -48,13 +48,44 @@ func parseXID(text string) (XID, error) {
 	return XID(n), err
 }
 
-// Mark says where in the outbox rows may still appear after a scan that left
-// nothing visible behind: under transaction ids from Next on, and under those
-// in Open. The zero Mark says: anywhere.
+// String is the text form, which ParseSnapshot reads back.
+func (s Snapshot) String() string {
+	var text strings.Builder
+	fmt.Fprintf(&text, "%d:%d:", s.Xmin, s.Xmax)
+	for i, x := range s.Open {
+		if i > 0 {
+			text.WriteByte(',')
+		}
+		text.WriteString(strconv.FormatUint(uint64(x), 10))
+	}
+	return text.String()
+}
+
+// Mark says where in the outbox a batch is to be looked for. The zero Mark
+// says: anywhere.
 type Mark struct {
+	// After a scan that left nothing visible behind, rows may appear under
+	// transaction ids from Next on, and under those in Open.
 	Next XID
 	Open []XID
+
+	// While a scan is cut into batches, it goes on with what its snapshot shows
+	// after an id, whatever has been committed since.
+	Within *Snapshot
+	After  int64
 }
 
 // mark is the Mark that follows a drained scan with this snapshot.
 func (s Snapshot) mark() Mark { return Mark{Next: s.Xmax, Open: s.Open} }
+
+// after is the Mark that follows m when a scan there gave the batch.
+func (m Mark) after(b Batch) Mark {
+	seen := b.Snapshot
+	if m.Within != nil {
+		seen = *m.Within
+	}
+	if b.More {
+		return Mark{Within: &seen, After: b.Last}
+	}
+	return seen.mark()
+}

@@ -20,14 +20,16 @@ import (
 // DB is the database: a method for each thing done to it, each in one
 // transaction. It is safe for concurrent use.
 type DB struct {
-	pool *pgxpool.Pool
-	url  string // for connections of their own: the sequencer's session and listeners
+	pool      *pgxpool.Pool
+	url       string // for connections of their own: the sequencer's session and listeners
+	partition int64
 }
 
 // Config is how a DB uses its server.
 type Config struct {
-	MaxConns int32  // connections in the pool; default 16
-	Direct   string // a URL that leads past any transaction pooler, for sessions; default the URL itself
+	MaxConns  int32  // connections in the pool; default 16
+	Direct    string // a URL that leads past any transaction pooler, for sessions; default the URL itself
+	Partition int64  // events in each partition of the log made from now on; default 1,000,000
 }
 
 // Open connects to the database at the URL and checks that it answers.
@@ -51,7 +53,10 @@ func Open(ctx context.Context, url string, config Config) (*DB, error) {
 	if config.Direct == "" {
 		config.Direct = url
 	}
-	return &DB{pool: pool, url: config.Direct}, nil
+	if config.Partition <= 0 {
+		config.Partition = 1_000_000
+	}
+	return &DB{pool: pool, url: config.Direct, partition: config.Partition}, nil
 }
 
 // Close gives all connections back. It waits for calls under way.

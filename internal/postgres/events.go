@@ -6,6 +6,7 @@ import (
 
 	"github.com/google/uuid"
 
+	"herald/internal/chain"
 	"herald/internal/event"
 	"herald/internal/postgres/dbsqlc"
 )
@@ -55,7 +56,7 @@ func (db *DB) EventsOfTopics(
 // EventsOfJob reads a job's timeline after the Seq given, in order.
 func (db *DB) EventsOfJob(ctx context.Context, id uuid.UUID, after event.Seq, limit int) ([]event.Event, error) {
 	rows, err := db.queries().EventListOfJob(ctx, dbsqlc.EventListOfJobParams{
-		JobID: &id, After: int64(after), PageSize: int32(limit),
+		Topic: string(event.JobTopic(id)), JobID: &id, After: int64(after), PageSize: int32(limit),
 	})
 	if err != nil {
 		return nil, fmt.Errorf("read the timeline of job %s: %w", id, err)
@@ -84,4 +85,20 @@ func eventOf(row dbsqlc.Event) event.Event {
 		e.JobID = *row.JobID
 	}
 	return e
+}
+
+// Batches reads the audit chain after the Seq given, in order.
+func (db *DB) Batches(ctx context.Context, after event.Seq, limit int) ([]chain.Batch, error) {
+	rows, err := db.queries().BatchListAfter(ctx, dbsqlc.BatchListAfterParams{After: int64(after), PageSize: int32(limit)})
+	if err != nil {
+		return nil, fmt.Errorf("read the log's batches after %d: %w", after, err)
+	}
+	batches := make([]chain.Batch, len(rows))
+	for i, row := range rows {
+		batches[i] = chain.Batch{
+			First: event.Seq(row.FirstSeq), Last: event.Seq(row.LastSeq), RecordedAt: row.RecordedAt, Leaves: row.Leaves,
+			Digest: chain.Digest(row.Digest),
+		}
+	}
+	return batches, nil
 }

@@ -10,6 +10,7 @@ import (
 
 	"herald/internal/event"
 	"herald/internal/eventlog"
+	"herald/internal/postgres/dbsqlc"
 )
 
 // leaderLock is the advisory lock whose holder is the leading sequencer of the
@@ -30,6 +31,9 @@ func (db *DB) Lead(ctx context.Context) (eventlog.Session, error) {
 		"synchronous_commit":      "on", // a seq that somebody has seen must survive a crash
 		"jit":                     "off",
 		"plan_cache_mode":         "force_generic_plan",
+		"enable_seqscan":          "off", // the outbox has no statistics to plan by: it is empty one moment and full the next
+		"enable_hashjoin":         "off",
+		"enable_mergejoin":        "off",
 		"tcp_keepalives_idle":     "3",
 		"tcp_keepalives_interval": "1",
 		"tcp_keepalives_count":    "3",
@@ -38,7 +42,7 @@ func (db *DB) Lead(ctx context.Context) (eventlog.Session, error) {
 	if err != nil {
 		return nil, err
 	}
-	s := &leader{conn: conn}
+	s := &leader{conn: conn, partition: db.partition}
 	if err := s.lead(ctx); err != nil {
 		s.Close() //nolint:contextcheck // it is closed even when ctx has ended
 		return nil, err
@@ -49,7 +53,12 @@ func (db *DB) Lead(ctx context.Context) (eventlog.Session, error) {
 // leader is the session of the leading sequencer. All that it writes, it writes
 // on the connection that holds the lock, so that losing the lock is losing the
 // right to write.
-type leader struct{ conn *pgx.Conn }
+type leader struct {
+	conn      *pgx.Conn
+	partition int64   // events in each partition made from now on
+	head      int64   // the last seq given, as this session knows it
+	ends      []int64 // last seqs of the partition that the next event falls into, and of those after it
+}
 
 // lead takes the lock if it is free. It never waits for it: a session that
 // waits for a lock holds back the horizon of vacuum.
@@ -63,6 +72,27 @@ func (s *leader) lead(ctx context.Context) error {
 	}
 	if _, err := s.conn.Exec(ctx, "LISTEN "+bellChannel); err != nil {
 		return fmt.Errorf("listen for the bell: %w", err)
+	}
+	q := dbsqlc.New(s.conn)
+	var err error
+	if s.head, err = q.LogHead(ctx); err != nil {
+		return fmt.Errorf("read the log's head: %w", err)
+	}
+	if s.ends, err = q.PartitionListEnds(ctx, s.head); err != nil {
+		return fmt.Errorf("list the log's partitions: %w", err)
+	}
+	return s.extend(ctx)
+}
+
+// extend makes partitions ahead, so that there is always a whole one behind the
+// one that is being filled.
+func (s *leader) extend(ctx context.Context) error {
+	for len(s.ends) < 2 {
+		end, err := dbsqlc.New(s.conn).PartitionAdd(ctx, s.partition)
+		if err != nil {
+			return fmt.Errorf("make a partition of the log: %w", err)
+		}
+		s.ends = append(s.ends, end)
 	}
 	return nil
 }
@@ -85,62 +115,99 @@ func (s *leader) Barrier(ctx context.Context) (eventlog.XID, error) {
 	return eventlog.XID(xid), nil
 }
 
-// sequence moves outbox rows to the end of the log in one statement: take the
-// rows by id, give each the next seq, append them, move the head, and announce
-// it once. Its snapshot says what a later scan need not look at again.
-//
-// The rows are cut off by id and not by (xid, id): within a job, ids follow the
-// order of commits and transaction ids need not.
-const sequence = `
-WITH taken AS (
-    DELETE FROM herald.outbox o
-    USING (
-        SELECT xid, id FROM herald.outbox
-        WHERE xid >= $1::xid8 OR xid = ANY ($2::xid8[])
-        ORDER BY id
-        LIMIT $3
-    ) due
-    WHERE o.xid = due.xid AND o.id = due.id
-    RETURNING o.id, o.event_id, o.type, o.topics, o.job_id, o.job_version, o.actor, o.created_at, o.payload
-), size AS (
-    SELECT count(*) AS n FROM taken
-), head AS (
-    UPDATE herald.log_state SET seq = seq + size.n FROM size WHERE size.n > 0
-    RETURNING seq, seq - size.n AS before
-), numbered AS (
-    SELECT head.before + row_number() OVER (ORDER BY taken.id) AS seq, taken.* FROM taken, head
+// due are the ways of finding the outbox rows of a batch, each in the order of
+// id: a job's events have ids in the order of its commits, and transaction ids
+// need not.
+const (
+	// dueMarked finds what has become visible since a drained scan. The rows are
+	// found by xid, past all that is dead but cannot be vacuumed yet, and sorted.
+	dueMarked = `
+WITH visible AS MATERIALIZED (
+    SELECT ctid AS at, id FROM herald.outbox WHERE xid >= $3::xid8 OR xid = ANY ($4::xid8[])
+), due AS MATERIALIZED (
+    SELECT at, id, row_number() OVER (ORDER BY id) AS n FROM visible ORDER BY id LIMIT $2
+)`
+	// dueAll finds what a snapshot shows after an id; the zero snapshot is this
+	// statement's own.
+	dueAll = `
+WITH due AS MATERIALIZED (
+    SELECT at, id, row_number() OVER (ORDER BY id) AS n FROM (
+        SELECT ctid AS at, id FROM herald.outbox
+        WHERE id > $3 AND ($4::text = '' OR pg_visible_in_snapshot(xid, $4::text::pg_snapshot))
+        ORDER BY id LIMIT $2
+    ) first
+)`
+)
+
+// sequence moves the rows due to the end of the log in one statement: lock the
+// head, remove the rows, give each the next seq, append them, chain the batch
+// to the one before, move the head, and announce it once. When the head is not
+// where this session left it, another one leads, and nothing is removed.
+const sequence = `, size AS MATERIALIZED (
+    SELECT count(*) AS n, max(id) AS last FROM due
+), head AS MATERIALIZED (
+    SELECT s.seq, s.digest FROM herald.log_state s, size WHERE size.n > 0 AND s.seq = $1 FOR NO KEY UPDATE OF s
+), taken AS (
+    DELETE FROM herald.outbox o USING head, due WHERE o.ctid = due.at
+    RETURNING due.n, o.event_id, o.type, o.topics, o.job_id, o.job_version, o.actor, o.created_at, o.payload
 ), appended AS (
-    INSERT INTO herald.events
-        (seq, id, type, topics, job_id, job_version, actor, created_at, recorded_at, payload)
-    SELECT seq, event_id, type, topics, job_id, job_version, actor, created_at, now(), payload
-    FROM numbered ORDER BY seq
+    INSERT INTO herald.events (seq, id, type, topics, job_id, job_version, actor, created_at, recorded_at, payload)
+    SELECT $1 + n, event_id, type, topics, job_id, job_version, actor, created_at, now(), payload FROM taken
 ), indexed AS (
     INSERT INTO herald.event_topics (topic, seq)
-    SELECT DISTINCT t.topic, n.seq FROM numbered n, unnest(n.topics) AS t (topic) ORDER BY 2
+    SELECT DISTINCT t.topic, $1 + n FROM taken, unnest(taken.topics[3:]) AS t (topic) WHERE cardinality(taken.topics) > 2
+), hashed AS (
+    SELECT count(*) AS n, string_agg(
+        herald.event_leaf(event_id, type, topics, job_id, job_version, actor, created_at, now(), payload), '' ORDER BY n) AS leaves
+    FROM taken
+), batch AS (
+    INSERT INTO herald.log_batches (first_seq, last_seq, recorded_at, leaves, digest)
+    SELECT $1 + 1, $1 + hashed.n, now(), leaves, herald.batch_digest(head.digest, $1 + 1, $1 + hashed.n, leaves)
+    FROM head, hashed
+    RETURNING last_seq, digest
+), moved AS (
+    UPDATE herald.log_state SET seq = batch.last_seq, digest = batch.digest FROM batch RETURNING log_state.seq
 )
-SELECT size.n, coalesce((SELECT seq FROM head), 0), pg_current_snapshot()::text,
-    CASE WHEN size.n > 0 THEN pg_notify('` + LogChannel + `', (SELECT seq FROM head)::text) END IS NULL
+SELECT size.n, coalesce(size.last, 0), coalesce((SELECT seq FROM moved), $1), pg_current_snapshot()::text,
+    (SELECT pg_notify('` + LogChannel + `', seq::text) FROM moved) IS NULL
 FROM size`
 
-// Sequence appends up to limit committed events to the log. Rows that no
-// snapshot since the mark can have shown are not looked for.
+// Sequence appends up to limit committed events to the log, and makes a
+// partition ahead when one is full.
 func (s *leader) Sequence(ctx context.Context, mark eventlog.Mark, limit int) (eventlog.Batch, error) {
+	limit = int(min(int64(limit), s.ends[0]-s.head)) // a batch lies within one partition
+	var row pgx.Row
+	switch {
+	case mark.Within != nil:
+		row = s.conn.QueryRow(ctx, dueAll+sequence, s.head, limit, mark.After, mark.Within.String())
+	case mark.Next == 0:
+		row = s.conn.QueryRow(ctx, dueAll+sequence, s.head, limit, 0, "")
+	default:
+		row = s.conn.QueryRow(ctx, dueMarked+sequence, s.head, limit, uint64(mark.Next), xids(mark.Open))
+	}
 	var (
 		batch    eventlog.Batch
 		head     int64
 		snapshot string
 		silent   bool
 	)
-	err := s.conn.QueryRow(ctx, sequence, uint64(mark.Next), xids(mark.Open), limit).
-		Scan(&batch.Events, &head, &snapshot, &silent)
-	if err != nil {
+	if err := row.Scan(&batch.Events, &batch.Last, &head, &snapshot, &silent); err != nil {
 		return eventlog.Batch{}, fmt.Errorf("append to the log: %w", err)
 	}
-	batch.Head = event.Seq(head)
+	if head != s.head+int64(batch.Events) {
+		return eventlog.Batch{}, fmt.Errorf("append after %d: %w", s.head, eventlog.ErrNotLeader)
+	}
+	var err error
 	if batch.Snapshot, err = eventlog.ParseSnapshot(snapshot); err != nil {
 		return eventlog.Batch{}, err
 	}
-	return batch, nil
+	s.head = head
+	batch.Head, batch.More = event.Seq(head), batch.Events == limit
+	if s.head == s.ends[0] {
+		s.ends = s.ends[1:]
+		err = s.extend(ctx)
+	}
+	return batch, err
 }
 
 func xids(list []eventlog.XID) []uint64 {

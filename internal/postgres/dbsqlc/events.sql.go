@@ -57,10 +57,14 @@ func (q *Queries) EventListAfter(ctx context.Context, arg EventListAfterParams) 
 }
 
 const eventListOfJob = `-- name: EventListOfJob :many
-SELECT event.seq, event.id, event.type, event.topics, event.job_id, event.job_version, event.actor, event.created_at, event.recorded_at, event.payload FROM herald.events event WHERE job_id = $1 AND seq > $2 ORDER BY seq LIMIT $3
+SELECT event.seq, event.id, event.type, event.topics, event.job_id, event.job_version, event.actor, event.created_at, event.recorded_at, event.payload FROM herald.events event
+WHERE hashtextextended(topics[1], 0) = hashtextextended($1::text, 0) AND topics[1] = $1::text AND job_id = $2
+    AND seq > $3
+ORDER BY seq LIMIT $4
 `
 
 type EventListOfJobParams struct {
+	Topic    string
 	JobID    *uuid.UUID
 	After    int64
 	PageSize int32
@@ -70,9 +74,14 @@ type EventListOfJobRow struct {
 	Event Event
 }
 
-// Reads a job's timeline in order.
+// Reads a job's timeline in order. A job's own topic is the first of its events'.
 func (q *Queries) EventListOfJob(ctx context.Context, arg EventListOfJobParams) ([]EventListOfJobRow, error) {
-	rows, err := q.db.Query(ctx, eventListOfJob, arg.JobID, arg.After, arg.PageSize)
+	rows, err := q.db.Query(ctx, eventListOfJob,
+		arg.Topic,
+		arg.JobID,
+		arg.After,
+		arg.PageSize,
+	)
 	if err != nil {
 		return nil, err
 	}
@@ -105,15 +114,24 @@ func (q *Queries) EventListOfJob(ctx context.Context, arg EventListOfJobParams) 
 const eventListOfTopics = `-- name: EventListOfTopics :many
 SELECT event.seq, event.id, event.type, event.topics, event.job_id, event.job_version, event.actor, event.created_at, event.recorded_at, event.payload FROM herald.events event
 WHERE seq IN (
-    SELECT DISTINCT t.seq
+    SELECT DISTINCT found.seq
     FROM unnest($1::text[]) AS wanted (topic)
     CROSS JOIN LATERAL (
-        SELECT et.seq FROM herald.event_topics et
-        WHERE et.topic = wanted.topic AND et.seq > $2 AND et.seq <= $3
-        ORDER BY et.seq
-        LIMIT $4
-    ) t
-    ORDER BY t.seq
+        (SELECT e.seq FROM herald.events e
+        WHERE hashtextextended(e.topics[1], 0) = hashtextextended(wanted.topic, 0) AND e.topics[1] = wanted.topic
+            AND e.seq > $2 AND e.seq <= $3
+        ORDER BY e.seq LIMIT $4)
+        UNION ALL
+        (SELECT e.seq FROM herald.events e
+        WHERE hashtextextended(e.topics[2], 0) = hashtextextended(wanted.topic, 0) AND e.topics[2] = wanted.topic
+            AND e.seq > $2 AND e.seq <= $3
+        ORDER BY e.seq LIMIT $4)
+        UNION ALL
+        (SELECT t.seq FROM herald.event_topics t
+        WHERE t.topic = wanted.topic AND t.seq > $2 AND t.seq <= $3
+        ORDER BY t.seq LIMIT $4)
+    ) found
+    ORDER BY found.seq
     LIMIT $4
 )
 ORDER BY seq
@@ -130,8 +148,8 @@ type EventListOfTopicsRow struct {
 	Event Event
 }
 
-// Reads what concerns any of the topics, in order, once each. Each topic's rows come from its own stretch of the
-// index, so the cost is that of a page however long the log is.
+// Reads what concerns any of the topics, in order, once each. Each topic's rows come from stretches of three indexes, so
+// the cost is that of a page however long the log is.
 func (q *Queries) EventListOfTopics(ctx context.Context, arg EventListOfTopicsParams) ([]EventListOfTopicsRow, error) {
 	rows, err := q.db.Query(ctx, eventListOfTopics,
 		arg.Topics,
@@ -169,19 +187,19 @@ func (q *Queries) EventListOfTopics(ctx context.Context, arg EventListOfTopicsPa
 }
 
 const logBounds = `-- name: LogBounds :one
-SELECT s.seq AS head, coalesce((SELECT min(e.seq) - 1 FROM herald.events e), s.seq)::bigint AS floor FROM herald.log_state s
+SELECT floor, seq AS head FROM herald.log_state
 `
 
 type LogBoundsRow struct {
-	Head  int64
 	Floor int64
+	Head  int64
 }
 
-// Reads the last seq given and the seq before the oldest that is still in the log.
+// Reads the last seq that is no longer kept, and the last one given.
 func (q *Queries) LogBounds(ctx context.Context) (LogBoundsRow, error) {
 	row := q.db.QueryRow(ctx, logBounds)
 	var i LogBoundsRow
-	err := row.Scan(&i.Head, &i.Floor)
+	err := row.Scan(&i.Floor, &i.Head)
 	return i, err
 }
 

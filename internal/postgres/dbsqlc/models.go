@@ -26,7 +26,7 @@ type Artifact struct {
 	CreatedAt time.Time
 }
 
-// A row is one entry of the log, and never changes. Appended by the leading sequencer alone; seq has no gaps.
+// A row is one entry of the log, and never changes. Appended by the leading sequencer alone; seq has no gaps. Old rows go a whole partition at a time.
 type Event struct {
 	Seq        int64
 	ID         uuid.UUID
