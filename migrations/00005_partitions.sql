@@ -44,7 +44,7 @@ CREATE TABLE herald.log_batches (
     last_seq    bigint PRIMARY KEY,
     first_seq   bigint NOT NULL,
     recorded_at timestamptz NOT NULL,
-    leaves      bytea NOT NULL
+    leaves      bytea NOT NULL -- one too few, and two sequencers were at the same rows
         CONSTRAINT log_batches_has_a_leaf_for_each_event CHECK (octet_length(leaves) = 32 * (last_seq - first_seq + 1)),
     digest      bytea NOT NULL
         CONSTRAINT log_batches_digest_is_sha256 CHECK (octet_length(digest) = 32)
@@ -68,12 +68,11 @@ COMMENT ON TABLE herald.log_partitions IS
 COMMENT ON COLUMN herald.log_partitions.digest IS 'That of its last batch, once it was dropped: the chain goes on from there.';
 COMMENT ON COLUMN herald.log_partitions.archive IS 'The manifest of its archive, once there is one.';
 
-ALTER TABLE herald.log_state
-    ADD COLUMN floor  bigint NOT NULL DEFAULT 0,
-    ADD COLUMN digest bytea NOT NULL DEFAULT decode(repeat('00', 32), 'hex');
+ALTER TABLE herald.log_state ADD COLUMN floor bigint NOT NULL DEFAULT 0;
 COMMENT ON TABLE herald.log_state IS
-    'The one row is the log''s ends: the last seq given and the digest of its batch, written by the leading sequencer under '
-    'this row''s lock; and the floor, the last seq that is no longer kept, written by retention.';
+    'The one row is where the log begins: the floor is the last seq that is no longer kept, written by retention. Where it ends '
+    'says the last row of log_batches, which nothing rewrites: a row that each batch updates would leave a version a batch '
+    'behind for as long as any transaction is open.';
 
 -- +goose StatementBegin
 CREATE FUNCTION herald.extend_log(size bigint) RETURNS bigint LANGUAGE plpgsql SET search_path = herald, pg_temp AS $$
@@ -103,9 +102,11 @@ COMMENT ON FUNCTION herald.event_leaf IS
     'The SHA-256 of all columns of an event but its seq, in the binary form that Postgres sends them in: for each its type, '
     'its length and its bytes. The seq is the leaf''s place in log_batches.leaves.';
 
-CREATE FUNCTION herald.batch_digest(before bytea, first_seq bigint, last_seq bigint, leaves bytea)
-RETURNS bytea LANGUAGE sql IMMUTABLE AS $$
-    SELECT sha256('herald batch 1'::bytea || before || int8send(first_seq) || int8send(last_seq) || leaves)
+CREATE FUNCTION herald.batch_digest(
+    before bytea, first_seq bigint, last_seq bigint, recorded_at timestamptz, leaves bytea
+) RETURNS bytea LANGUAGE sql STABLE AS $$
+    SELECT sha256('herald batch 1'::bytea || before || int8send(first_seq) || int8send(last_seq) || timestamptz_send(recorded_at)
+        || leaves)
 $$;
 COMMENT ON FUNCTION herald.batch_digest IS 'What a batch adds to the chain, after the digest of the batch before.';
 
@@ -114,8 +115,9 @@ DO $$
 DECLARE
     head   bigint := (SELECT seq FROM herald.log_state);
     low    bigint := 1;
-    chain  bytea := (SELECT digest FROM herald.log_state);
+    chain  bytea := decode(repeat('00', 32), 'hex');
     hashes bytea;
+    latest timestamptz;
 BEGIN
     WHILE head > coalesce((SELECT max(last_seq) FROM herald.log_partitions), 0) LOOP
         PERFORM herald.extend_log(1000000);
@@ -125,18 +127,19 @@ BEGIN
     INSERT INTO herald.event_topics (topic, seq)
         SELECT DISTINCT t.topic, e.seq FROM herald.events_before e, unnest(e.topics[3:]) AS t (topic);
     WHILE low <= head LOOP
-        hashes := (SELECT string_agg(herald.event_leaf(id, type, topics, job_id, job_version, actor, created_at, recorded_at,
-            payload), '' ORDER BY seq) FROM herald.events WHERE seq BETWEEN low AND low + 4999);
-        chain := herald.batch_digest(chain, low, least(low + 4999, head), hashes);
+        SELECT string_agg(herald.event_leaf(id, type, topics, job_id, job_version, actor, created_at, recorded_at, payload), ''
+                ORDER BY seq), max(recorded_at)
+            INTO hashes, latest FROM herald.events WHERE seq BETWEEN low AND low + 4999;
+        chain := herald.batch_digest(chain, low, least(low + 4999, head), latest, hashes);
         INSERT INTO herald.log_batches (first_seq, last_seq, recorded_at, leaves, digest)
-            VALUES (low, least(low + 4999, head), now(), hashes, chain);
+            VALUES (low, least(low + 4999, head), latest, hashes, chain);
         low := low + 5000;
     END LOOP;
-    UPDATE herald.log_state SET digest = chain;
 END;
 $$;
 -- +goose StatementEnd
 DROP TABLE herald.events_before;
+ALTER TABLE herald.log_state DROP COLUMN seq;
 
 -- A whole backlog is drained in the order of id; what has appeared since a scan is found by its xid.
 ALTER TABLE herald.outbox DROP CONSTRAINT outbox_pkey, ADD PRIMARY KEY (id);
@@ -161,9 +164,11 @@ CREATE TABLE herald.events_before (
 );
 INSERT INTO herald.events_before (seq, id, type, topics, job_id, job_version, actor, created_at, recorded_at, payload)
     SELECT seq, id, type, topics, job_id, job_version, actor, created_at, recorded_at, payload FROM herald.events;
+ALTER TABLE herald.log_state ADD COLUMN seq bigint;
+UPDATE herald.log_state SET seq = coalesce((SELECT max(last_seq) FROM herald.log_batches), floor);
+ALTER TABLE herald.log_state ALTER seq SET NOT NULL, DROP COLUMN floor;
 DROP TABLE herald.event_topics, herald.events, herald.log_batches, herald.log_partitions;
 DROP FUNCTION herald.extend_log, herald.event_leaf, herald.batch_digest;
-ALTER TABLE herald.log_state DROP COLUMN floor, DROP COLUMN digest;
 ALTER TABLE herald.events_before RENAME TO events;
 ALTER TABLE herald.events RENAME CONSTRAINT events_before_pkey TO events_pkey;
 CREATE INDEX events_of_job ON herald.events (job_id, seq) WHERE job_id IS NOT NULL;

@@ -38,8 +38,9 @@ func (b Batch) Next(before Digest) Digest {
 	h := sha256.New()
 	h.Write([]byte("herald batch 1"))
 	h.Write(before[:])
-	h.Write(binary.BigEndian.AppendUint64(nil, uint64(b.First)))
-	h.Write(binary.BigEndian.AppendUint64(nil, uint64(b.Last)))
+	for _, n := range []int64{int64(b.First), int64(b.Last), microseconds(b.RecordedAt)} {
+		h.Write(binary.BigEndian.AppendUint64(nil, uint64(n)))
+	}
 	h.Write(b.Leaves)
 	return Digest(h.Sum(nil))
 }
@@ -54,6 +55,12 @@ const (
 	oidUUID        = 2950
 )
 
+// microseconds is a time as Postgres sends it: counted from the year 2000.
+func microseconds(t time.Time) int64 {
+	const epoch = 946_684_800 // 2000-01-01T00:00:00Z, in seconds of Unix time
+	return t.UnixMicro() - epoch*1_000_000
+}
+
 // Hasher computes leaves. The zero Hasher is fit for use; it is not safe for
 // concurrent use.
 type Hasher struct{ buffer []byte }
@@ -64,7 +71,7 @@ type Hasher struct{ buffer []byte }
 func (h *Hasher) Leaf(e event.Event) Digest {
 	h.buffer = append(h.buffer[:0], 0, 0, 0, 9)
 	h.column(oidUUID, e.ID[:])
-	h.text(oidText, string(e.Type))
+	h.text(string(e.Type))
 	h.topics(e.Topics)
 	if e.JobID == uuid.Nil {
 		h.null(oidUUID)
@@ -72,9 +79,9 @@ func (h *Hasher) Leaf(e event.Event) Digest {
 		h.column(oidUUID, e.JobID[:])
 	}
 	h.int8(oidInt8, e.JobVersion)
-	h.text(oidText, e.Actor)
-	h.time(e.CreatedAt)
-	h.time(e.RecordedAt)
+	h.text(e.Actor)
+	h.int8(oidTimestamptz, microseconds(e.CreatedAt))
+	h.int8(oidTimestamptz, microseconds(e.RecordedAt))
 	h.column(oidJSON, e.Payload)
 	return sha256.Sum256(h.buffer)
 }
@@ -92,8 +99,8 @@ func (h *Hasher) column(oid uint32, value []byte) {
 	h.buffer = append(h.buffer, value...)
 }
 
-func (h *Hasher) text(oid uint32, value string) {
-	h.uint32(oid)
+func (h *Hasher) text(value string) {
+	h.uint32(oidText)
 	h.uint32(uint32(len(value)))
 	h.buffer = append(h.buffer, value...)
 }
@@ -102,12 +109,6 @@ func (h *Hasher) int8(oid uint32, value int64) {
 	h.uint32(oid)
 	h.uint32(8)
 	h.buffer = binary.BigEndian.AppendUint64(h.buffer, uint64(value))
-}
-
-// time appends a timestamptz: microseconds since the year 2000.
-func (h *Hasher) time(t time.Time) {
-	const epoch = 946_684_800 // 2000-01-01T00:00:00Z, in seconds of Unix time
-	h.int8(oidTimestamptz, t.UnixMicro()-epoch*1_000_000)
 }
 
 // topics appends a text[]: its dimensions, flags, element type, size and lower

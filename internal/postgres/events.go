@@ -13,11 +13,8 @@ import (
 
 // Head reads the Seq of the last event in the log.
 func (db *DB) Head(ctx context.Context) (event.Seq, error) {
-	seq, err := db.queries().LogHead(ctx)
-	if err != nil {
-		return 0, fmt.Errorf("read the log's head: %w", err)
-	}
-	return event.Seq(seq), nil
+	_, head, err := db.Bounds(ctx)
+	return head, err
 }
 
 // Bounds reads between which cursors the log can be read on: floor is the place

@@ -2,6 +2,7 @@ package postgres
 
 import (
 	"context"
+	"crypto/sha256"
 	"errors"
 	"fmt"
 	"time"
@@ -27,6 +28,32 @@ const (
 // Lead opens a session and tries to make it the leading sequencer's. It returns
 // eventlog.ErrNotLeader when another session leads.
 func (db *DB) Lead(ctx context.Context) (eventlog.Session, error) {
+	s, err := db.leaderSession(ctx)
+	if err != nil {
+		return nil, err
+	}
+	if err = s.lock(ctx); err == nil {
+		err = s.prepare(ctx)
+	}
+	if err != nil {
+		s.Close() //nolint:contextcheck // it is closed even when ctx has ended
+		return nil, err
+	}
+	return s, nil
+}
+
+// leader is the session of the leading sequencer. All that it writes, it writes
+// on the connection that holds the lock, so that losing the lock is losing the
+// right to write.
+type leader struct {
+	conn      *pgx.Conn
+	partition int64   // events in each partition made from now on
+	head      int64   // the last seq given, as this session knows it
+	digest    []byte  // of the batch that ends there
+	ends      []int64 // last seqs of the partition that the next event falls into, and of those after it
+}
+
+func (db *DB) leaderSession(ctx context.Context) (*leader, error) {
 	conn, err := db.session(ctx, map[string]string{
 		"synchronous_commit":      "on", // a seq that somebody has seen must survive a crash
 		"jit":                     "off",
@@ -42,27 +69,12 @@ func (db *DB) Lead(ctx context.Context) (eventlog.Session, error) {
 	if err != nil {
 		return nil, err
 	}
-	s := &leader{conn: conn, partition: db.partition}
-	if err := s.lead(ctx); err != nil {
-		s.Close() //nolint:contextcheck // it is closed even when ctx has ended
-		return nil, err
-	}
-	return s, nil
+	return &leader{conn: conn, partition: db.partition}, nil
 }
 
-// leader is the session of the leading sequencer. All that it writes, it writes
-// on the connection that holds the lock, so that losing the lock is losing the
-// right to write.
-type leader struct {
-	conn      *pgx.Conn
-	partition int64   // events in each partition made from now on
-	head      int64   // the last seq given, as this session knows it
-	ends      []int64 // last seqs of the partition that the next event falls into, and of those after it
-}
-
-// lead takes the lock if it is free. It never waits for it: a session that
+// lock takes the lock if it is free. It never waits for it: a session that
 // waits for a lock holds back the horizon of vacuum.
-func (s *leader) lead(ctx context.Context) error {
+func (s *leader) lock(ctx context.Context) error {
 	var got bool
 	if err := s.conn.QueryRow(ctx, "SELECT pg_try_advisory_lock($1)", int64(leaderLock)).Scan(&got); err != nil {
 		return fmt.Errorf("take the sequencer's lock: %w", err)
@@ -70,14 +82,23 @@ func (s *leader) lead(ctx context.Context) error {
 	if !got {
 		return eventlog.ErrNotLeader
 	}
+	return nil
+}
+
+// prepare makes the session ready to append.
+func (s *leader) prepare(ctx context.Context) error {
 	if _, err := s.conn.Exec(ctx, "LISTEN "+bellChannel); err != nil {
 		return fmt.Errorf("listen for the bell: %w", err)
 	}
 	q := dbsqlc.New(s.conn)
-	var err error
-	if s.head, err = q.LogHead(ctx); err != nil {
-		return fmt.Errorf("read the log's head: %w", err)
+	end, err := q.LogEnd(ctx)
+	if errors.Is(err, pgx.ErrNoRows) {
+		end, err = dbsqlc.LogEndRow{Digest: make([]byte, sha256.Size)}, nil
 	}
+	if err != nil {
+		return fmt.Errorf("read the log's end: %w", err)
+	}
+	s.head, s.digest = end.LastSeq, end.Digest
 	if s.ends, err = q.PartitionListEnds(ctx, s.head); err != nil {
 		return fmt.Errorf("list the log's partitions: %w", err)
 	}
@@ -123,9 +144,9 @@ const (
 	// found by xid, past all that is dead but cannot be vacuumed yet, and sorted.
 	dueMarked = `
 WITH visible AS MATERIALIZED (
-    SELECT ctid AS at, id FROM herald.outbox WHERE xid >= $3::xid8 OR xid = ANY ($4::xid8[])
+    SELECT ctid AS at, id FROM herald.outbox WHERE xid >= $4::xid8 OR xid = ANY ($5::xid8[])
 ), due AS MATERIALIZED (
-    SELECT at, id, row_number() OVER (ORDER BY id) AS n FROM visible ORDER BY id LIMIT $2
+    SELECT at, id, row_number() OVER (ORDER BY id) AS n FROM visible ORDER BY id LIMIT $3
 )`
 	// dueAll finds what a snapshot shows after an id; the zero snapshot is this
 	// statement's own.
@@ -133,22 +154,21 @@ WITH visible AS MATERIALIZED (
 WITH due AS MATERIALIZED (
     SELECT at, id, row_number() OVER (ORDER BY id) AS n FROM (
         SELECT ctid AS at, id FROM herald.outbox
-        WHERE id > $3 AND ($4::text = '' OR pg_visible_in_snapshot(xid, $4::text::pg_snapshot))
-        ORDER BY id LIMIT $2
+        WHERE id > $4 AND ($5::text = '' OR pg_visible_in_snapshot(xid, $5::text::pg_snapshot))
+        ORDER BY id LIMIT $3
     ) first
 )`
 )
 
-// sequence moves the rows due to the end of the log in one statement: lock the
-// head, remove the rows, give each the next seq, append them, chain the batch
-// to the one before, move the head, and announce it once. When the head is not
-// where this session left it, another one leads, and nothing is removed.
+// sequence moves the rows due to the end of the log in one statement: remove
+// them, give each the next seq, append them, chain the batch to the one
+// before, and announce the new head once. Where the log ends is the session's
+// own knowledge. Should another session have appended, the statement fails: on
+// a seq that is there already, or for want of a leaf for a row that was gone.
 const sequence = `, size AS MATERIALIZED (
     SELECT count(*) AS n, max(id) AS last FROM due
-), head AS MATERIALIZED (
-    SELECT s.seq, s.digest FROM herald.log_state s, size WHERE size.n > 0 AND s.seq = $1 FOR NO KEY UPDATE OF s
 ), taken AS (
-    DELETE FROM herald.outbox o USING head, due WHERE o.ctid = due.at
+    DELETE FROM herald.outbox o USING due WHERE o.ctid = due.at
     RETURNING due.n, o.event_id, o.type, o.topics, o.job_id, o.job_version, o.actor, o.created_at, o.payload
 ), appended AS (
     INSERT INTO herald.events (seq, id, type, topics, job_id, job_version, actor, created_at, recorded_at, payload)
@@ -157,20 +177,18 @@ const sequence = `, size AS MATERIALIZED (
     INSERT INTO herald.event_topics (topic, seq)
     SELECT DISTINCT t.topic, $1 + n FROM taken, unnest(taken.topics[3:]) AS t (topic) WHERE cardinality(taken.topics) > 2
 ), hashed AS (
-    SELECT count(*) AS n, string_agg(
+    SELECT string_agg(
         herald.event_leaf(event_id, type, topics, job_id, job_version, actor, created_at, now(), payload), '' ORDER BY n) AS leaves
     FROM taken
 ), batch AS (
     INSERT INTO herald.log_batches (first_seq, last_seq, recorded_at, leaves, digest)
-    SELECT $1 + 1, $1 + hashed.n, now(), leaves, herald.batch_digest(head.digest, $1 + 1, $1 + hashed.n, leaves)
-    FROM head, hashed
+    SELECT $1 + 1, $1 + size.n, now(), leaves, herald.batch_digest($2, $1 + 1, $1 + size.n, now(), leaves)
+    FROM size, hashed WHERE size.n > 0
     RETURNING last_seq, digest
-), moved AS (
-    UPDATE herald.log_state SET seq = batch.last_seq, digest = batch.digest FROM batch RETURNING log_state.seq
 )
-SELECT size.n, coalesce(size.last, 0), coalesce((SELECT seq FROM moved), $1), pg_current_snapshot()::text,
-    (SELECT pg_notify('` + LogChannel + `', seq::text) FROM moved) IS NULL
-FROM size`
+SELECT size.n, coalesce(size.last, 0), batch.digest, pg_current_snapshot()::text,
+    CASE WHEN size.n > 0 THEN pg_notify('` + LogChannel + `', batch.last_seq::text) END IS NULL
+FROM size LEFT JOIN batch ON TRUE`
 
 // Sequence appends up to limit committed events to the log, and makes a
 // partition ahead when one is full.
@@ -179,30 +197,29 @@ func (s *leader) Sequence(ctx context.Context, mark eventlog.Mark, limit int) (e
 	var row pgx.Row
 	switch {
 	case mark.Within != nil:
-		row = s.conn.QueryRow(ctx, dueAll+sequence, s.head, limit, mark.After, mark.Within.String())
+		row = s.conn.QueryRow(ctx, dueAll+sequence, s.head, s.digest, limit, mark.After, mark.Within.String())
 	case mark.Next == 0:
-		row = s.conn.QueryRow(ctx, dueAll+sequence, s.head, limit, 0, "")
+		row = s.conn.QueryRow(ctx, dueAll+sequence, s.head, s.digest, limit, 0, "")
 	default:
-		row = s.conn.QueryRow(ctx, dueMarked+sequence, s.head, limit, uint64(mark.Next), xids(mark.Open))
+		row = s.conn.QueryRow(ctx, dueMarked+sequence, s.head, s.digest, limit, uint64(mark.Next), xids(mark.Open))
 	}
 	var (
 		batch    eventlog.Batch
-		head     int64
+		digest   []byte
 		snapshot string
 		silent   bool
 	)
-	if err := row.Scan(&batch.Events, &batch.Last, &head, &snapshot, &silent); err != nil {
-		return eventlog.Batch{}, fmt.Errorf("append to the log: %w", err)
-	}
-	if head != s.head+int64(batch.Events) {
-		return eventlog.Batch{}, fmt.Errorf("append after %d: %w", s.head, eventlog.ErrNotLeader)
+	if err := row.Scan(&batch.Events, &batch.Last, &digest, &snapshot, &silent); err != nil {
+		return eventlog.Batch{}, fmt.Errorf("append to the log after %d: %w", s.head, err)
 	}
 	var err error
 	if batch.Snapshot, err = eventlog.ParseSnapshot(snapshot); err != nil {
 		return eventlog.Batch{}, err
 	}
-	s.head = head
-	batch.Head, batch.More = event.Seq(head), batch.Events == limit
+	if batch.Events > 0 {
+		s.head, s.digest = s.head+int64(batch.Events), digest
+	}
+	batch.Head, batch.More = event.Seq(s.head), batch.Events == limit
 	if s.head == s.ends[0] {
 		s.ends = s.ends[1:]
 		err = s.extend(ctx)

@@ -3,10 +3,10 @@ package postgres_test
 import (
 	"context"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"testing"
 
+	"github.com/google/go-cmp/cmp"
 	"github.com/google/uuid"
 	"github.com/jackc/pgx/v5"
 
@@ -80,7 +80,7 @@ func checkChain(t *testing.T, db *postgres.DB) []chain.Batch {
 			t.Fatalf("a batch begins with %d, want %d", b.First, next)
 		}
 		for ; next <= b.Last; next++ {
-			if e := events[next-1]; e.Seq != next || hasher.Leaf(e) != b.Leaf(next) || !e.RecordedAt.Equal(b.RecordedAt) {
+			if e := events[next-1]; e.Seq != next || hasher.Leaf(e) != b.Leaf(next) {
 				t.Fatalf("event %+v is not what the batch %d to %d says", e, b.First, b.Last)
 			}
 		}
@@ -208,23 +208,72 @@ func TestACutScanKeepsToItsSnapshot(t *testing.T) {
 	}
 }
 
-// Should two sessions ever hold the lead, the one that is behind appends nothing.
+// Should two sessions ever hold the lead, the one that is behind appends nothing,
+// whether the rows that it finds are those that the other one took or not.
 func TestALeaderThatIsBehindAppendsNothing(t *testing.T) {
 	t.Parallel()
-	db := openSmall(t, 0)
-	old := lead(t, db)
-	if _, err := db.Pool().Exec(t.Context(), "UPDATE herald.log_state SET seq = 7"); err != nil {
+	for _, tt := range []struct {
+		name          string
+		others, limit int
+	}{{"other rows", 0, 10}, {"fewer rows", 1, 1}, {"more rows", 1, 10}} {
+		t.Run(tt.name, func(t *testing.T) {
+			t.Parallel()
+			db := openSmall(t, 0)
+			old := lead(t, db)
+			post(t, db, 3, "all")
+			newer := postgres.LeadAnyway(t, db)
+			if batch, err := newer.Sequence(t.Context(), eventlog.Mark{}, 2); err != nil || batch.Events != 2 {
+				t.Fatalf("Sequence() = %+v, %v, want two events", batch, err)
+			}
+			if tt.others > 0 {
+				post(t, db, tt.others, "all")
+			}
+			before := all(t, db)
+			if batch, err := old.Sequence(t.Context(), eventlog.Mark{}, tt.limit); err == nil {
+				t.Errorf("Sequence() = %+v, want an error", batch)
+			}
+			if diff := cmp.Diff(before, all(t, db)); diff != "" {
+				t.Errorf("the log changed:\n%s", diff)
+			}
+			var left int
+			if err := db.Pool().QueryRow(t.Context(), "SELECT count(*) FROM herald.outbox").Scan(&left); err != nil || left != 1+tt.others {
+				t.Errorf("%d rows are left in the outbox (%v), want all of them", left, err)
+			}
+			checkChain(t, db)
+		})
+	}
+}
+
+// A log that was written before it had partitions and a chain gets them, and
+// keeps every event.
+func TestMigratingKeepsTheLog(t *testing.T) {
+	t.Parallel()
+	url := pgtest.New(t)
+	db, err := postgres.Open(t.Context(), url, postgres.Config{})
+	if err != nil {
 		t.Fatal(err)
 	}
-	post(t, db, 3, "all")
-	if batch, err := old.Sequence(t.Context(), eventlog.Mark{}, 10); !errors.Is(err, eventlog.ErrNotLeader) {
-		t.Errorf("Sequence() = %+v, %v, want %v", batch, err, eventlog.ErrNotLeader)
+	defer db.Close()
+	post(t, db, 10_001, "user:a", "user:b", "user:c")
+	drain(t, db)
+	before := all(t, db)
+	for _, version := range []int64{4, 5} {
+		if err := postgres.MigrateTo(t.Context(), url, version); err != nil {
+			t.Fatal(err)
+		}
+		db.Pool().Reset()
 	}
-	var left int
-	if err := db.Pool().QueryRow(t.Context(), "SELECT count(*) FROM herald.outbox").Scan(&left); err != nil || left != 3 {
-		t.Errorf("%d rows are left in the outbox (%v), want all 3", left, err)
+	if batches := checkChain(t, db); len(batches) != 3 {
+		t.Errorf("%d batches, want 3", len(batches))
 	}
-	if events := all(t, db); len(events) != 0 {
-		t.Errorf("the log has %d events, want none", len(events))
+	if diff := cmp.Diff(before, all(t, db)); diff != "" || len(before) != 10_001 {
+		t.Errorf("%d events became others:\n%s", len(before), diff)
+	}
+	if events, err := db.EventsOfTopics(t.Context(), []event.Topic{"user:c"}, 10_000, 20_000, 9); err != nil || len(events) != 1 {
+		t.Errorf("EventsOfTopics() = %d events, %v, want the last one", len(events), err)
+	}
+	post(t, db, 1, "all")
+	if head := drain(t, db); head != 10_002 {
+		t.Errorf("the log goes on to %d, want 10002", head)
 	}
 }

@@ -187,7 +187,7 @@ func (q *Queries) EventListOfTopics(ctx context.Context, arg EventListOfTopicsPa
 }
 
 const logBounds = `-- name: LogBounds :one
-SELECT floor, seq AS head FROM herald.log_state
+SELECT floor, coalesce((SELECT max(last_seq) FROM herald.log_batches), floor)::bigint AS head FROM herald.log_state
 `
 
 type LogBoundsRow struct {
@@ -203,14 +203,22 @@ func (q *Queries) LogBounds(ctx context.Context) (LogBoundsRow, error) {
 	return i, err
 }
 
-const logHead = `-- name: LogHead :one
-SELECT seq FROM herald.log_state
+const logEnd = `-- name: LogEnd :one
+(SELECT last_seq, digest FROM herald.log_batches ORDER BY last_seq DESC LIMIT 1)
+UNION ALL
+(SELECT last_seq, digest FROM herald.log_partitions WHERE dropped_at IS NOT NULL ORDER BY last_seq DESC LIMIT 1)
+ORDER BY last_seq DESC LIMIT 1
 `
 
-// Reads the last seq given.
-func (q *Queries) LogHead(ctx context.Context) (int64, error) {
-	row := q.db.QueryRow(ctx, logHead)
-	var seq int64
-	err := row.Scan(&seq)
-	return seq, err
+type LogEndRow struct {
+	LastSeq int64
+	Digest  []byte
+}
+
+// Reads the end of the log and of its chain: the last batch, or the last that is no longer kept.
+func (q *Queries) LogEnd(ctx context.Context) (LogEndRow, error) {
+	row := q.db.QueryRow(ctx, logEnd)
+	var i LogEndRow
+	err := row.Scan(&i.LastSeq, &i.Digest)
+	return i, err
 }

@@ -1,0 +1,37 @@
+package postgres
+
+import (
+	"context"
+	"testing"
+
+	"github.com/pressly/goose/v3"
+
+	"herald/internal/eventlog"
+)
+
+// LeadAnyway is Lead without the lock: what should never happen.
+func LeadAnyway(t *testing.T, db *DB) eventlog.Session {
+	t.Helper()
+	s, err := db.leaderSession(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(s.Close)
+	if err := s.prepare(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	return s
+}
+
+// MigrateTo takes steps, up or down, until the schema is at the version.
+func MigrateTo(ctx context.Context, url string, version int64) error {
+	return withMigrations(ctx, url, func(p *goose.Provider) error {
+		at, err := p.GetDBVersion(ctx)
+		if err == nil && at < version {
+			_, err = p.UpTo(ctx, version)
+		} else if err == nil {
+			_, err = p.DownTo(ctx, version)
+		}
+		return err
+	})
+}
