@@ -29,6 +29,7 @@ import (
 	"herald/internal/job"
 	"herald/internal/postgres"
 	"herald/internal/progress"
+	"herald/internal/telemetry"
 	"herald/internal/worker"
 	"herald/migrations"
 	"herald/web"
@@ -115,18 +116,20 @@ func (b *build) api(ctx context.Context, ready func(net.Addr)) error {
 		return err
 	}
 	fanout := hub.New(hub.Config{})
+	sequencing, following := eventlog.NewMetrics(), broker.NewMetrics()
 	follower := broker.New(b.db, pgbus.New(b.db.Session, postgres.LogChannel, b.log), fanout, httpapi.EncodeEvent, b.log,
-		broker.Config{})
+		broker.Config{Metrics: following})
 	handler := httpapi.New(httpapi.Deps{
 		Node: b.config.Node, Log: b.log, Tokens: key, Jobs: jobs{b.db, b.queue}, Artifacts: b.db, Snapshots: b.db,
 		Broker: follower, Blobs: b.bucket, MaxUpload: int64(b.config.MaxUploadSize), Validate: worker.ValidateArgs,
 		Presets: presets(), Ping: b.db.Ping, App: web.App(),
+		Metrics: telemetry.Metrics(sequencing, following, eventlog.NewBacklogMetrics(b.db.Backlog)),
 	})
 	listener, err := listen(ctx, b.config.Addr)
 	if err != nil {
 		return err
 	}
-	sequencer := eventlog.NewSequencer(b.db, b.log, eventlog.Config{})
+	sequencer := eventlog.NewSequencer(b.db, b.log, eventlog.Config{Metrics: sequencing})
 	b.back = append(b.back, sequencer.Run, follower.Run)
 	b.front = append(b.front, func(ctx context.Context) error {
 		ready(listener.Addr())

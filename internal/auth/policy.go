@@ -12,6 +12,7 @@ import "strings"
 //	see a job             own     -       -        yes      yes
 //	cancel, retry, delete own     -       -        -        yes
 //	see an artifact       own     -       -        yes      yes
+//	see a node's metrics  -       -       yes      yes      yes
 
 // MayFollow reports whether the principal may follow the topic.
 func (p Principal) MayFollow(topic string) bool {
@@ -32,3 +33,6 @@ func (p Principal) MaySee(owner string) bool {
 func (p Principal) MayChange(owner string) bool {
 	return p.Is(RoleUser) && p.User == owner || p.Is(RoleAdmin)
 }
+
+// MayMeasure reports whether the principal may see a node's metrics.
+func (p Principal) MayMeasure() bool { return p.Is(RoleBackend, RoleSupport, RoleAdmin) }

@@ -35,6 +35,7 @@ type Config struct {
 	Preload int           // events read into memory at start; default 5000
 	Page    int           // events read at once; default 1000
 	Poll    time.Duration // longest time between two looks at the log, should an announcement be lost; default 5 s
+	Metrics *Metrics      // default some that nobody collects
 }
 
 func (c *Config) setDefaults() {
@@ -49,6 +50,9 @@ func (c *Config) setDefaults() {
 	}
 	if c.Poll <= 0 {
 		c.Poll = 5 * time.Second
+	}
+	if c.Metrics == nil {
+		c.Metrics = NewMetrics()
 	}
 }
 
@@ -164,6 +168,7 @@ func (b *Broker) read(ctx context.Context) (more bool, err error) {
 		b.recent.add(f)
 	}
 	b.hub.Publish(frames)
+	b.config.Metrics.head.Set(float64(b.recent.head))
 	return len(events) == b.config.Page, nil
 }
 

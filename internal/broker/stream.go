@@ -49,6 +49,7 @@ func (s *Stream) join() bool {
 		return false
 	}
 	s.joined = b.recent.after(s.after, s.topics)
+	b.config.Metrics.memory.Add(float64(len(s.joined)))
 	s.live = b.hub.Subscribe(s.topics, b.recent.head)
 	return true
 }
@@ -63,6 +64,8 @@ func (s *Stream) replay(ctx context.Context) ([]*hub.Frame, error) {
 	if err != nil {
 		return nil, err
 	}
+	b.config.Metrics.pages.Inc()
+	b.config.Metrics.replay.Add(float64(len(events)))
 	frames := make([]*hub.Frame, len(events))
 	for i, e := range events {
 		if frames[i], err = b.frame(e); err != nil {

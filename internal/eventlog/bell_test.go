@@ -5,6 +5,7 @@ import (
 	"log/slog"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -33,6 +34,9 @@ type pg struct {
 	// between is called before each call of the session takes effect, so that a
 	// test can have writers act there.
 	between func()
+
+	vacuum  func() // called by each vacuum
+	vacuums atomic.Int64
 }
 
 type outboxRow struct {
@@ -41,7 +45,7 @@ type outboxRow struct {
 }
 
 func newPG() *pg {
-	return &pg{next: 100, open: make(map[eventlog.XID]bool), bell: make(chan struct{}, 1000), between: func() {}}
+	return &pg{next: 100, open: make(map[eventlog.XID]bool), bell: make(chan struct{}, 1000), between: func() {}, vacuum: func() {}}
 }
 
 // writer is one transaction that inserts one row.
@@ -92,6 +96,13 @@ func (db *pg) sequenced() []int {
 
 // Lead makes pg a Store.
 func (db *pg) Lead(context.Context) (eventlog.Session, error) { return session{db}, nil }
+
+// Vacuum has nothing to do but to be counted: nothing dead is kept here.
+func (db *pg) Vacuum(context.Context) error {
+	db.vacuums.Add(1)
+	db.vacuum()
+	return nil
+}
 
 type session struct{ db *pg }
 
@@ -145,14 +156,16 @@ func due(mark eventlog.Mark, r outboxRow) bool {
 	return int64(r.id) > mark.After && r.xid < mark.Within.Xmax && !slices.Contains(mark.Within.Open, r.xid)
 }
 
-func (s session) WaitBell(ctx context.Context, longest time.Duration) error {
+func (s session) WaitBell(ctx context.Context, longest time.Duration) (bool, error) {
 	s.db.between()
 	select {
 	case <-ctx.Done():
+		return false, nil
 	case <-s.db.bell:
+		return true, nil
 	case <-time.After(longest):
+		return false, nil
 	}
-	return nil
 }
 
 func (session) Close() {}

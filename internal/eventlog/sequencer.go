@@ -9,6 +9,8 @@ import (
 	"fmt"
 	"log/slog"
 	"math/rand/v2"
+	"sync"
+	"sync/atomic"
 	"time"
 
 	"herald/internal/event"
@@ -21,6 +23,8 @@ var ErrNotLeader = errors.New("another sequencer leads")
 type Store interface {
 	// Lead opens a session and makes it the leader's, or returns ErrNotLeader.
 	Lead(ctx context.Context) (Session, error)
+	// Vacuum gives the room of what was taken from the outbox back to writers.
+	Vacuum(ctx context.Context) error
 }
 
 // Session is the leading sequencer's hold on the log. After an error it is
@@ -34,8 +38,8 @@ type Session interface {
 	// that its snapshot shows in the outbox where the mark says.
 	Sequence(ctx context.Context, mark Mark, limit int) (Batch, error)
 	// WaitBell waits for a ring, which it does not miss if it came since the
-	// last call, or for the time given.
-	WaitBell(ctx context.Context, longest time.Duration) error
+	// last call, or for the time given. It reports whether the bell rang.
+	WaitBell(ctx context.Context, longest time.Duration) (rung bool, err error)
 	// Close ends the session and the lead.
 	Close()
 }
@@ -57,6 +61,8 @@ type Config struct {
 	Poll       time.Duration // longest sleep, should a ring be lost; default 5 s
 	Standby    time.Duration // how often a sequencer that does not lead tries to; default 100 ms
 	DisarmRate float64       // events a second from which the bell is disarmed again; default 500
+	Vacuum     time.Duration // least time between two vacuums of the outbox; default 2 s
+	Metrics    *Metrics      // default some that nobody collects
 }
 
 func (c *Config) setDefaults() {
@@ -66,6 +72,10 @@ func (c *Config) setDefaults() {
 	c.Poll = orDefault(c.Poll, 5*time.Second)
 	c.Standby = orDefault(c.Standby, 100*time.Millisecond)
 	c.DisarmRate = orDefault(c.DisarmRate, 500)
+	c.Vacuum = orDefault(c.Vacuum, 2*time.Second)
+	if c.Metrics == nil {
+		c.Metrics = NewMetrics()
+	}
 }
 
 func orDefault[T int | float64 | time.Duration](value, otherwise T) T {
@@ -112,7 +122,15 @@ func (s *Sequencer) Run(ctx context.Context) error {
 
 // lead sequences on the session until it fails or ctx ends.
 func (s *Sequencer) lead(ctx context.Context, session Session) error {
+	s.config.Metrics.terms.Inc()
+	s.config.Metrics.leads.Set(1)
+	defer s.config.Metrics.leads.Set(0)
 	l := &lead{session: session, config: s.config}
+	ctx, cancel := context.WithCancel(ctx)
+	var tidying sync.WaitGroup
+	tidying.Go(func() { s.tidy(ctx, &l.removed) })
+	defer tidying.Wait()
+	defer cancel()
 	if err := l.disarm(ctx); err != nil {
 		return err
 	}
@@ -124,7 +142,33 @@ func (s *Sequencer) lead(ctx context.Context, session Session) error {
 	return ctx.Err()
 }
 
-// lead is one leader's state. It is owned by Sequencer.lead.
+// tidy vacuums the outbox now and then, until ctx ends: left to the server,
+// which looks once a minute, it would grow by all that a minute brings. While a
+// transaction is open for long, each vacuum takes longer than the one before
+// and finds nothing, so the longer it takes the less often it is done.
+func (s *Sequencer) tidy(ctx context.Context, removed *atomic.Int64) {
+	const worthwhile, share = 1000, 20
+	wait := s.config.Vacuum
+	for {
+		pause(ctx, wait)
+		if ctx.Err() != nil {
+			return
+		}
+		if removed.Load() < worthwhile {
+			continue
+		}
+		removed.Store(0)
+		began := time.Now()
+		if err := s.store.Vacuum(ctx); err != nil && ctx.Err() == nil {
+			s.log.WarnContext(ctx, "outbox was not vacuumed", "error", err)
+		}
+		took := time.Since(began)
+		s.config.Metrics.vacuums.Observe(took.Seconds())
+		wait = max(s.config.Vacuum, share*took)
+	}
+}
+
+// lead is one leader's state. It is owned by Sequencer.lead, but for removed.
 type lead struct {
 	session Session
 	config  Config
@@ -134,10 +178,13 @@ type lead struct {
 	barrier XID       // taken after the bell was armed
 	busy    time.Time // when a scan last found something, or the bell was disarmed
 	rate    rate
+
+	removed atomic.Int64 // rows that were taken from the outbox since the last vacuum
 }
 
 // step scans once, and then rests, arms the bell, or sleeps.
 func (l *lead) step(ctx context.Context) error {
+	began := time.Now()
 	batch, err := l.session.Sequence(ctx, l.mark, l.config.Batch)
 	if err != nil {
 		return fmt.Errorf("sequence: %w", err)
@@ -146,6 +193,7 @@ func (l *lead) step(ctx context.Context) error {
 	goesOn := l.mark.Within != nil
 	l.mark = l.mark.after(batch)
 	if batch.Events > 0 {
+		l.config.Metrics.batchTime.Observe(now.Sub(began).Seconds())
 		return l.found(ctx, batch, now)
 	}
 	switch {
@@ -154,7 +202,11 @@ func (l *lead) step(ctx context.Context) error {
 	case !l.armed && now.Sub(l.busy) >= l.config.Idle:
 		return l.arm(ctx)
 	case l.armed && batch.Snapshot.Xmin > l.barrier:
-		return l.session.WaitBell(ctx, l.config.Poll)
+		rung, err := l.session.WaitBell(ctx, l.config.Poll)
+		if rung {
+			l.config.Metrics.rings.Inc()
+		}
+		return err
 	default:
 		pause(ctx, l.config.Pause)
 		return nil
@@ -166,6 +218,9 @@ func (l *lead) step(ctx context.Context) error {
 // log is looked at again at once.
 func (l *lead) found(ctx context.Context, batch Batch, now time.Time) error {
 	l.busy = now
+	l.removed.Add(int64(batch.Events))
+	l.config.Metrics.batchSize.Observe(float64(batch.Events))
+	l.config.Metrics.head.Set(float64(batch.Head))
 	perSecond := l.rate.add(batch.Events, now)
 	if l.armed && perSecond >= l.config.DisarmRate {
 		if err := l.disarm(ctx); err != nil {

@@ -57,7 +57,8 @@ type Deps struct {
 	Snapshots Snapshots
 	Broker    Broker
 	Blobs     *blob.Bucket
-	App       fs.FS // the built web app; without an index.html in it, a page says how to build it
+	Metrics   http.Handler // answers with the node's metrics; nil where there are none
+	App       fs.FS        // the built web app; without an index.html in it, a page says how to build it
 
 	// Validate says what is wrong with the args of a new job of the kind, as a
 	// *job.InvalidError.
@@ -114,6 +115,7 @@ func New(d Deps) http.Handler {
 // routes are those that answer nobody who is not known.
 func (a *api) routes(r chi.Router) {
 	r.Use(a.authenticate)
+	r.Get("/metrics", a.metrics)
 	r.Get("/api/session", a.session)
 	r.Delete("/api/session", a.signOut)
 	r.Get("/api/sse", a.stream)

@@ -73,3 +73,15 @@ func (a *api) ready(w http.ResponseWriter, r *http.Request) {
 	}
 	a.health(w, r)
 }
+
+// metrics answers those who watch over nodes.
+func (a *api) metrics(w http.ResponseWriter, r *http.Request) {
+	switch {
+	case !principalOf(r.Context()).MayMeasure():
+		a.problems.write(w, r, fmt.Errorf("%w: metrics are for back ends, support and admins", auth.ErrForbidden))
+	case a.Metrics == nil:
+		a.problems.write(w, r, errNoRoute)
+	default:
+		a.Metrics.ServeHTTP(w, r)
+	}
+}

@@ -236,13 +236,17 @@ func xids(list []eventlog.XID) []uint64 {
 }
 
 // WaitBell waits until a writer rings or the time is over, whichever is first.
-func (s *leader) WaitBell(ctx context.Context, longest time.Duration) error {
+func (s *leader) WaitBell(ctx context.Context, longest time.Duration) (rung bool, err error) {
 	ctx, cancel := context.WithTimeout(ctx, longest)
 	defer cancel()
-	if _, err := s.conn.WaitForNotification(ctx); err != nil && !errors.Is(ctx.Err(), context.DeadlineExceeded) {
-		return fmt.Errorf("wait for the bell: %w", err)
+	switch _, err := s.conn.WaitForNotification(ctx); {
+	case err == nil:
+		return true, nil
+	case errors.Is(ctx.Err(), context.DeadlineExceeded):
+		return false, nil
+	default:
+		return false, fmt.Errorf("wait for the bell: %w", err)
 	}
-	return nil
 }
 
 // Close ends the session, and with it the lead.

@@ -12,6 +12,24 @@ import (
 	"github.com/google/uuid"
 )
 
+const outboxBacklog = `-- name: OutboxBacklog :one
+SELECT (SELECT count(*) FROM (SELECT FROM herald.outbox LIMIT $1) counted) AS waiting,
+    coalesce((SELECT extract(epoch FROM clock_timestamp() - o.created_at) FROM herald.outbox o ORDER BY o.id LIMIT 1), 0)::double precision AS oldest_s
+`
+
+type OutboxBacklogRow struct {
+	Waiting int64
+	OldestS float64
+}
+
+// Counts what waits in the outbox, up to a bound, and reads how long its oldest row has.
+func (q *Queries) OutboxBacklog(ctx context.Context, bound int32) (OutboxBacklogRow, error) {
+	row := q.db.QueryRow(ctx, outboxBacklog, bound)
+	var i OutboxBacklogRow
+	err := row.Scan(&i.Waiting, &i.OldestS)
+	return i, err
+}
+
 const outboxInsert = `-- name: OutboxInsert :exec
 INSERT INTO herald.outbox (event_id, type, topics, job_id, job_version, actor, created_at, payload)
 VALUES ($1, $2, $3, $4, $5, $6, $7, $8)

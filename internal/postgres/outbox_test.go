@@ -1,0 +1,45 @@
+package postgres_test
+
+import (
+	"testing"
+
+	"herald/internal/postgres"
+)
+
+func TestBacklog(t *testing.T) {
+	t.Parallel()
+	db := open(t)
+	if b, err := db.Backlog(t.Context()); err != nil || b.Rows != 0 || b.Oldest != 0 {
+		t.Errorf("Backlog() = %+v, %v, want nothing", b, err)
+	}
+	post(t, db, 3, "all")
+	if b, err := db.Backlog(t.Context()); err != nil || b.Rows != 3 || b.Oldest <= 0 {
+		t.Errorf("Backlog() = %+v, %v, want 3 rows of some age", b, err)
+	}
+}
+
+func TestVacuumMakesRoomForWriters(t *testing.T) {
+	t.Parallel()
+	db := open(t)
+	var sizes []int64
+	for range 5 {
+		post(t, db, 3000, "all")
+		drain(t, db)
+		if err := db.Vacuum(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		sizes = append(sizes, outboxSize(t, db))
+	}
+	if sizes[4] != sizes[1] {
+		t.Errorf("the outbox has %d bytes after so many rounds of writing, want the same from the second on", sizes)
+	}
+}
+
+func outboxSize(t *testing.T, db *postgres.DB) int64 {
+	t.Helper()
+	var size int64
+	if err := db.Pool().QueryRow(t.Context(), "SELECT pg_total_relation_size('herald.outbox')").Scan(&size); err != nil {
+		t.Fatal(err)
+	}
+	return size
+}
