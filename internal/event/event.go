@@ -6,8 +6,12 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"regexp"
 	"strconv"
+	"strings"
 	"time"
+	"unicode"
+	"unicode/utf8"
 
 	"github.com/google/uuid"
 )
@@ -34,7 +38,9 @@ func ParseCursor(text string) (Seq, error) {
 // String is the decimal form, which ParseCursor reads back.
 func (s Seq) String() string { return strconv.FormatInt(int64(s), 10) }
 
-// Type says what happened, such as "job.progress".
+// Type says what happened, such as "job.progress": words of small letters,
+// digits, hyphens and underscores, joined by dots, the first of which begins
+// with a letter.
 type Type string
 
 // The events of a job's life. JobProgress and JobMessage carry the job's moving
@@ -63,8 +69,39 @@ func (t Type) Conflatable() bool { return t == JobProgress }
 // MaxPayload is the largest payload of one event, in bytes.
 const MaxPayload = 64 << 10
 
-// ErrPayload is returned for a payload that the log does not take.
-var ErrPayload = errors.New("payload refused")
+const (
+	maxType  = 100 // in bytes
+	maxActor = 200 // in bytes
+)
+
+// What is wrong with an event that the log does not take.
+var (
+	ErrType    = errors.New("not an event type")
+	ErrActor   = errors.New("not an actor")
+	ErrPayload = errors.New("payload refused")
+)
+
+// typePattern is a Type's syntax; herald.event_check in SQL has the same.
+var typePattern = regexp.MustCompile(`^[a-z][a-z0-9_-]*(\.[a-z0-9_-]+)*$`)
+
+// Check says what is wrong with the type, as an ErrType.
+func (t Type) Check() error {
+	switch {
+	case t == "":
+		return fmt.Errorf("%w: an event needs a type", ErrType)
+	case len(t) > maxType:
+		return fmt.Errorf("%w: %d bytes, at most %d", ErrType, len(t), maxType)
+	case !typePattern.MatchString(string(t)):
+		return fmt.Errorf("%w: %q: want words of a-z, 0-9, - and _, joined by dots, such as order.paid", ErrType, clip(string(t)))
+	}
+	return nil
+}
+
+// Reserved reports whether only Herald itself says such a thing: of jobs, and of
+// a stream's own life.
+func (t Type) Reserved() bool {
+	return strings.HasPrefix(string(t), "job.") || strings.HasPrefix(string(t), "stream.")
+}
 
 // Pending is an event that is not in the log yet, so it has no Seq.
 type Pending struct {
@@ -78,25 +115,59 @@ type Pending struct {
 	Payload    json.RawMessage
 }
 
-// Check says what the log would refuse about the event: no type, no topic, a
-// malformed topic, or a payload that is not JSON or too large.
+// Check says what the log would refuse about the event: a malformed type, topic
+// or actor, no topic, or a payload that is not JSON or too large.
 func (p Pending) Check() error {
-	switch {
-	case p.Type == "":
-		return fmt.Errorf("%w: an event needs a type", ErrPayload)
-	case len(p.Topics) == 0:
-		return fmt.Errorf("%w: an event needs a topic", ErrTopic)
-	case len(p.Topics) > MaxTopics:
-		return fmt.Errorf("%w: %d topics, at most %d", ErrTopic, len(p.Topics), MaxTopics)
-	case len(p.Payload) > MaxPayload:
-		return fmt.Errorf("%w: %d bytes, at most %d", ErrPayload, len(p.Payload), MaxPayload)
-	case !json.Valid(p.Payload):
-		return fmt.Errorf("%w: not JSON", ErrPayload)
+	if err := p.Type.Check(); err != nil {
+		return err
 	}
-	for _, t := range p.Topics {
-		if _, err := ParseTopic(string(t)); err != nil {
+	if err := checkPlain(p.Actor, maxActor); err != nil {
+		return fmt.Errorf("%w: %w", ErrActor, err)
+	}
+	if err := checkPayload(p.Payload); err != nil {
+		return err
+	}
+	return checkTopics(p.Topics)
+}
+
+func checkPayload(payload json.RawMessage) error {
+	if len(payload) > MaxPayload {
+		return fmt.Errorf("%w: %d bytes, at most %d", ErrPayload, len(payload), MaxPayload)
+	}
+	if err := CheckJSON(payload); err != nil {
+		return fmt.Errorf("%w: %w", ErrPayload, err)
+	}
+	return nil
+}
+
+func checkTopics(topics []Topic) error {
+	switch {
+	case len(topics) == 0:
+		return fmt.Errorf("%w: an event needs a topic", ErrTopic)
+	case len(topics) > MaxTopics:
+		return fmt.Errorf("%w: %d topics, at most %d", ErrTopic, len(topics), MaxTopics)
+	}
+	for _, t := range topics {
+		// Readers ask for what ParseTopic returns, so another spelling would reach nobody.
+		if parsed, err := ParseTopic(string(t)); err != nil {
 			return err
+		} else if parsed != t {
+			return fmt.Errorf("%w: %q: write %q", ErrTopic, clip(string(t)), parsed)
 		}
+	}
+	return nil
+}
+
+// checkPlain says what is wrong with a short text that names somebody or
+// something.
+func checkPlain(text string, longest int) error {
+	switch {
+	case len(text) > longest:
+		return fmt.Errorf("%d bytes, at most %d", len(text), longest)
+	case !utf8.ValidString(text):
+		return errors.New("not UTF-8")
+	case strings.ContainsFunc(text, unicode.IsControl):
+		return errors.New("contains a control character")
 	}
 	return nil
 }

@@ -65,6 +65,9 @@ func TestParseTopic(t *testing.T) {
 		{text: "client:c1", want: "client:c1"},
 		{text: "job:" + strings.ToUpper(id), want: event.Topic("job:" + id)},
 		{text: "job:42", err: event.ErrTopic},
+		{text: "job:{" + id + "}", err: event.ErrTopic},
+		{text: "job:x" + id + "x", err: event.ErrTopic},
+		{text: "job:" + strings.ReplaceAll(id, "-", ""), err: event.ErrTopic},
 		{text: "user:", err: event.ErrTopic},
 		{text: "user", err: event.ErrTopic},
 		{text: "user:a b", err: event.ErrTopic},
@@ -111,7 +114,14 @@ func TestPendingCheck(t *testing.T) {
 		want error
 	}{
 		{name: "good", mend: func(*event.Pending) {}},
-		{name: "no type", mend: func(p *event.Pending) { p.Type = "" }, want: event.ErrPayload},
+		{name: "no type", mend: func(p *event.Pending) { p.Type = "" }, want: event.ErrType},
+		{name: "bad type", mend: func(p *event.Pending) { p.Type = "Order Paid" }, want: event.ErrType},
+		{name: "long type", mend: func(p *event.Pending) { p.Type = event.Type(strings.Repeat("x", 101)) }, want: event.ErrType},
+		{name: "bad actor", mend: func(p *event.Pending) { p.Actor = "a\nb" }, want: event.ErrActor},
+		{name: "long actor", mend: func(p *event.Pending) { p.Actor = strings.Repeat("x", 201) }, want: event.ErrActor},
+		{name: "another spelling", mend: func(p *event.Pending) {
+			p.Topics = []event.Topic{"job:0197F3C2-5d5e-7a6b-8a52-0c8a1b2c3d4e"}
+		}, want: event.ErrTopic},
 		{name: "no topic", mend: func(p *event.Pending) { p.Topics = nil }, want: event.ErrTopic},
 		{name: "bad topic", mend: func(p *event.Pending) { p.Topics = []event.Topic{"alice"} }, want: event.ErrTopic},
 		{name: "too many topics", mend: func(p *event.Pending) { p.Topics = make([]event.Topic, 65) }, want: event.ErrTopic},

@@ -47,7 +47,7 @@ func ParseTopic(text string) (Topic, error) {
 		}
 	case "job":
 		id, err := uuid.Parse(name)
-		if err != nil {
+		if err != nil || len(name) != len(uuid.Nil.String()) { // uuid.Parse knows other forms too, and is lax about them
 			return "", fmt.Errorf("%w: %q: a job is named by its UUID", ErrTopic, clip(text))
 		}
 		return JobTopic(id), nil
