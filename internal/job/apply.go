@@ -1,6 +1,7 @@
 package job
 
 import (
+	"bytes"
 	"encoding/json"
 	"fmt"
 	"slices"
@@ -17,9 +18,10 @@ const Herald = "herald"
 // Outcome is what a request or a report comes to: the row as it is to stand,
 // and the event that says so.
 type Outcome struct {
-	Job   Job
-	Event *event.Pending // nil after a bare heartbeat
-	Late  bool           // the report came from an attempt that is over, and changed nothing
+	Job      Job
+	Event    *event.Pending // nil after a bare heartbeat
+	Late     bool           // the report came from an attempt that is over, and changed nothing
+	Repeated bool           // the report's key was seen: this is the first answer again, as Answer.Outcome has it
 }
 
 // Apply returns what a worker's report changes. A report from an attempt that
@@ -135,7 +137,7 @@ func (j *Job) overall(share float64) (float64, bool) {
 	}
 	start, ok := j.stepBase(at)
 	end, _ := j.stepBase(at + 1)
-	return start + (end-start)*share, ok
+	return start + float64((end-start)*share), ok // rounded in between on every machine, as in SQL
 }
 
 // stepBase is the share of the whole that lies before the step with the index.
@@ -154,7 +156,7 @@ func (j *Job) stepBase(index int) (float64, bool) {
 func (j *Job) end(r Report, now time.Time) {
 	j.State = r.State
 	j.Error = r.Error
-	j.RetryAt = r.RetryAt
+	j.RetryAt = stored(r.RetryAt)
 	j.Remaining = nil
 	switch r.State {
 	case Succeeded:
@@ -171,6 +173,14 @@ func (j *Job) end(r Report, now time.Time) {
 	if r.State.Ended() {
 		j.FinishedAt = &now
 	}
+}
+
+// stored is the time as the database keeps it: in UTC, to the microsecond.
+func stored(t *time.Time) *time.Time {
+	if t == nil {
+		return nil
+	}
+	return new(time.UnixMicro(t.UnixMicro()).UTC())
 }
 
 // Start begins the next attempt, on the worker and with the plan given. The
@@ -208,8 +218,8 @@ func checkPlan(plan []Step) error {
 			return err
 		case s.Name == "":
 			return &InvalidError{"steps", "a step needs a name"}
-		case !(s.Weight >= 0 && s.Weight <= 1e6):
-			return &InvalidError{"steps", fmt.Sprintf("%v: a weight is between 0 and a million", s.Weight)}
+		case s.Weight != 0 && !(s.Weight >= 1e-6 && s.Weight <= 1e6):
+			return &InvalidError{"steps", fmt.Sprintf("%v: a weight is 0, or between a millionth and a million", s.Weight)}
 		}
 	}
 	return nil
@@ -331,12 +341,15 @@ func (j Job) late(r Report, now time.Time) (Outcome, error) {
 }
 
 func (j Job) pending(t event.Type, actor string, data any, now time.Time) (*event.Pending, error) {
-	payload, err := json.Marshal(data)
-	if err != nil {
+	// With HTML escaped, the limits on a job's texts and objects would not keep its events below event.MaxPayload.
+	var payload bytes.Buffer
+	encoder := json.NewEncoder(&payload)
+	encoder.SetEscapeHTML(false)
+	if err := encoder.Encode(data); err != nil {
 		return nil, fmt.Errorf("encode %s of job %s: %w", t, j.ID, err)
 	}
 	return &event.Pending{
 		ID: uuid.Must(uuid.NewV7()), Type: t, Topics: j.Topics(), JobID: j.ID, JobVersion: j.Version,
-		Actor: actor, CreatedAt: now, Payload: payload,
+		Actor: actor, CreatedAt: now, Payload: bytes.TrimSuffix(payload.Bytes(), []byte("\n")),
 	}, nil
 }

@@ -358,6 +358,13 @@ func TestReportCheck(t *testing.T) {
 		{job.Report{Attempt: 1, Message: strings.Repeat("x", job.MaxMessage+1)}, "message"},
 		{job.Report{Attempt: 1, Details: json.RawMessage(`7`)}, "details"},
 		{job.Report{Attempt: 1, Details: json.RawMessage(`{`)}, "details"},
+		{job.Report{Attempt: 1, Details: json.RawMessage(`null`)}, "details"},
+		{job.Report{Attempt: 1, Details: json.RawMessage(`{"a":"\u0000"}`)}, "details"},
+		{job.Report{Attempt: 1, Details: json.RawMessage(" \n{}")}, ""},
+		{job.Report{Attempt: 1, RetryAt: new(time.Date(10000, 1, 1, 0, 0, 0, 0, time.UTC))}, "retry_at"},
+		{job.Report{Attempt: 1, Key: strings.Repeat("k", 200)}, ""},
+		{job.Report{Attempt: 1, Key: strings.Repeat("k", 201)}, "idempotency_key"},
+		{job.Report{Attempt: 1, Key: "a\nb"}, "idempotency_key"},
 		{job.Report{Attempt: 1, Remaining: new(-time.Second)}, "remaining_ms"},
 		{job.Report{Attempt: 1, State: job.Failed}, "error"},
 		{job.Report{Attempt: 1, State: job.Running}, "state"},
@@ -376,14 +383,66 @@ func TestMerge(t *testing.T) {
 	t.Parallel()
 	older := job.Report{
 		Attempt: 1, Step: "probe", StepProgress: new(0.9), Progress: new(0.1), Message: "one", Unit: "frames",
-		Details: json.RawMessage(`{"fps":1}`),
+		Details: json.RawMessage(`{"fps":1}`), Key: "older",
 	}
-	got := older.Merge(job.Report{Attempt: 1, Step: "transcode", Processed: new(int64(4)), Message: "two"})
+	got := older.Merge(job.Report{Attempt: 1, Key: "later", Step: "transcode", Processed: new(int64(4)), Message: "two"})
 	want := job.Report{
 		Attempt: 1, Step: "transcode", Progress: new(0.1), Processed: new(int64(4)), Message: "two", Unit: "frames",
 		Details: json.RawMessage(`{"fps":1}`),
 	}
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Errorf("Merge(): -want +got:\n%s", diff)
+	}
+}
+
+// Each thing that a report says is in its fingerprint.
+func TestFingerprintTellsReportsApart(t *testing.T) {
+	t.Parallel()
+	text, object := "x", json.RawMessage(`{}`)
+	reports := []job.Report{
+		{Attempt: 1},
+		{Attempt: 2},
+		{State: job.Failed},
+		{Progress: new(0.0)},
+		{Progress: new(5e-324)},
+		{Step: text},
+		{StepProgress: new(0.0)},
+		{Processed: new(int64(0))},
+		{Total: new(int64(0))},
+		{Unit: text},
+		{Message: text},
+		{Details: object},
+		{Remaining: new(time.Duration(0))},
+		{Error: text},
+		{RetryAt: &now},
+		{Unblamed: true},
+		{Result: object},
+		{Result: json.RawMessage(`{ }`)},
+	}
+	seen := map[string]job.Report{}
+	for _, r := range reports {
+		mark := string(r.Fingerprint())
+		if other, ok := seen[mark]; ok {
+			t.Errorf("Fingerprint(%+v) = Fingerprint(%+v)", r, other)
+		}
+		seen[mark] = r
+	}
+	at := now.Add(999 * time.Nanosecond).In(time.FixedZone("", 3600))
+	keyed := job.Report{RetryAt: &at, Key: "k"}
+	if diff := cmp.Diff(job.Report{RetryAt: &now}.Fingerprint(), keyed.Fingerprint()); diff != "" {
+		t.Errorf("a time zone, nanoseconds or the key make another request: -want +got:\n%s", diff)
+	}
+}
+
+// What a job says fits into its event, also when HTML would blow it up.
+func TestAJobOfHTMLFitsIntoItsEvent(t *testing.T) {
+	t.Parallel()
+	html := json.RawMessage(`{"html":"` + strings.Repeat("<", 16<<10-11) + `"}`)
+	out, err := running(t).Apply(job.Report{Attempt: 1, State: job.Succeeded, Result: html, Message: strings.Repeat("&", job.MaxMessage)}, now)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := out.Event.Check(); err != nil {
+		t.Errorf("Check() = %v", err)
 	}
 }

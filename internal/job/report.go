@@ -1,12 +1,15 @@
 package job
 
 import (
+	"bytes"
 	"encoding/json"
 	"fmt"
 	"math"
 	"strings"
 	"time"
 	"unicode/utf8"
+
+	"herald/internal/event"
 )
 
 // The longest texts that a job carries, in bytes. Together they stay below
@@ -31,8 +34,9 @@ func (e *InvalidError) Error() string { return e.Field + ": " + e.Reason }
 // message, or any of these. A field left at its zero value says nothing; a
 // Report that says nothing at all is a heartbeat.
 type Report struct {
-	Attempt int   // the attempt it belongs to, as Job.Start numbered it
-	State   State // Retrying, Succeeded, Failed or Cancelled; zero for no change
+	Attempt int    // the attempt it belongs to, as Job.Start numbered it
+	State   State  // Retrying, Succeeded, Failed or Cancelled; zero for no change
+	Key     string // idempotency key, the job's own: with one that was seen, the first answer comes again
 
 	Progress     *float64 // share of the whole job, 0 to 1
 	Step         string   // the step that is under way, one of the plan's when there is a plan
@@ -62,8 +66,11 @@ func (r Report) Heartbeat() bool {
 // wait to be merged with the next report.
 func (r Report) Urgent() bool { return r.State != "" || r.Step != "" || r.Message != "" }
 
-// Merge returns r with all that a later report of the same attempt says.
+// Merge returns r with all that a later report of the same attempt says. The
+// result has no key: it is neither of the two requests that the keys belong to,
+// so under either key it would pass for the reuse of it.
 func (r Report) Merge(later Report) Report {
+	r.Key = ""
 	if later.Step != "" && later.Step != r.Step {
 		r.StepProgress = nil
 	}
@@ -124,6 +131,11 @@ func (r Report) Check() error {
 		return &InvalidError{"result", "only a report of success has a result"}
 	case r.State != "" && r.State != Retrying && !r.State.Ended():
 		return &InvalidError{"state", fmt.Sprintf("%q: a report may say retrying, succeeded, failed or cancelled", r.State)}
+	case r.RetryAt != nil && (r.RetryAt.UTC().Year() < 1 || r.RetryAt.UTC().Year() > 9999):
+		return &InvalidError{"retry_at", "the year is not one of 1 to 9999"}
+	}
+	if err := event.CheckKey(r.Key); err != nil {
+		return &InvalidError{"idempotency_key", err.Error()}
 	}
 	return nil
 }
@@ -170,8 +182,10 @@ func checkObject(field string, object json.RawMessage, longest int) error {
 	case len(object) > longest:
 		return &InvalidError{field, fmt.Sprintf("%d bytes, at most %d", len(object), longest)}
 	}
-	var parsed map[string]json.RawMessage
-	if err := json.Unmarshal(object, &parsed); err != nil {
+	if err := event.CheckJSON(object); err != nil {
+		return &InvalidError{field, err.Error()}
+	}
+	if text := bytes.TrimLeft(object, " \t\r\n"); text[0] != '{' {
 		return &InvalidError{field, "must be a JSON object"}
 	}
 	return nil

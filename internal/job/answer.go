@@ -1,0 +1,83 @@
+package job
+
+import (
+	"fmt"
+	"math"
+	"strconv"
+
+	"github.com/google/uuid"
+
+	"herald/internal/event"
+)
+
+// Answer is what a report is answered with, and what is kept under its key. Its
+// JSON is the answer of herald.report in SQL.
+type Answer struct {
+	EventID *uuid.UUID `json:"event_id"` // nil after a bare heartbeat
+	JobID   uuid.UUID  `json:"job_id"`
+	Version int64      `json:"version"`
+	Attempt int        `json:"attempt"`
+	State   State      `json:"state"`
+	Late    bool       `json:"late"`
+}
+
+// Answer is what the report that led to the outcome is answered with.
+func (o Outcome) Answer() Answer {
+	a := Answer{JobID: o.Job.ID, Version: o.Job.Version, Attempt: o.Job.Attempt, State: o.Job.State, Late: o.Late}
+	if o.Event != nil {
+		a.EventID = &o.Event.ID
+	}
+	return a
+}
+
+// Outcome is that of a report that was answered so before. Of the job it has the
+// id, version, attempt and state of that time, of the event the id.
+func (a Answer) Outcome() Outcome {
+	o := Outcome{
+		Job:  Job{ID: a.JobID, Version: a.Version, Attempt: a.Attempt, State: a.State},
+		Late: a.Late, Repeated: true,
+	}
+	if a.EventID != nil {
+		o.Event = &event.Pending{ID: *a.EventID, JobID: a.JobID, JobVersion: a.Version}
+	}
+	return o
+}
+
+// Fingerprint tells the report from others under the same key. It is made of all
+// that the report says, to the precision of the database: herald.report in SQL
+// makes the same of its arguments.
+func (r Report) Fingerprint() []byte {
+	part := func(text string) *string {
+		if text == "" {
+			return nil
+		}
+		return &text
+	}
+	var remaining, retryAt *int64
+	if r.Remaining != nil {
+		remaining = new(r.Remaining.Milliseconds())
+	}
+	if r.RetryAt != nil {
+		retryAt = new(r.RetryAt.UnixMicro())
+	}
+	return event.Fingerprint(
+		new("report"), new(strconv.Itoa(r.Attempt)), part(string(r.State)), bits(r.Progress), part(r.Step), bits(r.StepProgress),
+		digits(r.Processed), digits(r.Total), part(r.Unit), part(r.Message), part(string(r.Details)), digits(remaining),
+		part(r.Error), digits(retryAt), new(strconv.FormatBool(r.Unblamed)), part(string(r.Result)),
+	)
+}
+
+// bits is the number's IEEE 754 form in hex: no two programs differ in it.
+func bits(number *float64) *string {
+	if number == nil {
+		return nil
+	}
+	return new(fmt.Sprintf("%016x", math.Float64bits(*number)))
+}
+
+func digits(number *int64) *string {
+	if number == nil {
+		return nil
+	}
+	return new(strconv.FormatInt(*number, 10))
+}
