@@ -20,16 +20,18 @@ import (
 // DB is the database: a method for each thing done to it, each in one
 // transaction. It is safe for concurrent use.
 type DB struct {
-	pool      *pgxpool.Pool
-	url       string // for connections of their own: the sequencer's session and listeners
-	partition int64
+	pool        *pgxpool.Pool
+	url         string // for connections of their own: the sequencer's session and listeners
+	partition   int64
+	keyLifetime time.Duration // of idempotency keys
 }
 
 // Config is how a DB uses its server.
 type Config struct {
-	MaxConns  int32  // connections in the pool; default 16
-	Direct    string // a URL that leads past any transaction pooler, for sessions; default the URL itself
-	Partition int64  // events in each partition of the log made from now on; default 1,000,000
+	Partition   int64         // events in each partition of the log made from now on; default 1,000,000
+	MaxConns    int32         // connections in the pool; default 16
+	Direct      string        // a URL that leads past any transaction pooler, for sessions; default the URL itself
+	KeyLifetime time.Duration // how long an idempotency key is remembered; default 24 hours
 }
 
 // Open connects to the database at the URL and checks that it answers.
@@ -56,7 +58,10 @@ func Open(ctx context.Context, url string, config Config) (*DB, error) {
 	if config.Partition <= 0 {
 		config.Partition = 1_000_000
 	}
-	return &DB{pool: pool, url: config.Direct, partition: config.Partition}, nil
+	if config.KeyLifetime <= 0 {
+		config.KeyLifetime = 24 * time.Hour
+	}
+	return &DB{pool: pool, url: config.Direct, partition: config.Partition, keyLifetime: config.KeyLifetime}, nil
 }
 
 // Close gives all connections back. It waits for calls under way.

@@ -40,6 +40,9 @@ func (db *DB) CreateJobTx(ctx context.Context, tx pgx.Tx, n job.New, queue Queue
 	if err != nil {
 		return job.Job{}, err
 	}
+	if err := out.Event.Check(); err != nil {
+		return job.Job{}, err
+	}
 	j := out.Job
 	if j.QueueID, err = queue.EnqueueTx(ctx, tx, j); err != nil {
 		return job.Job{}, fmt.Errorf("enqueue job %s: %w", j.ID, err)
@@ -83,36 +86,6 @@ func (db *DB) StartJob(ctx context.Context, id uuid.UUID, queueID int64, worker 
 		err = &job.TransitionError{From: started.State, To: job.Running}
 	}
 	return started, err
-}
-
-// RecordReport records what a worker reports. The outcome says whether the
-// report came too late to change anything.
-func (db *DB) RecordReport(ctx context.Context, id uuid.UUID, r job.Report) (job.Outcome, error) {
-	return db.changeJob(ctx, id, func(_ pgx.Tx, j job.Job, now time.Time) (job.Outcome, error) {
-		return j.Apply(r, now)
-	})
-}
-
-// RecordReportTx is RecordReport in the caller's transaction, which holds the
-// job's row until it ends.
-func (db *DB) RecordReportTx(ctx context.Context, tx pgx.Tx, id uuid.UUID, r job.Report) (job.Outcome, error) {
-	return changeJobTx(ctx, tx, id, func(_ pgx.Tx, j job.Job, now time.Time) (job.Outcome, error) {
-		return j.Apply(r, now)
-	})
-}
-
-// FinishJob records a job's last report and completes its entry in the queue in
-// one transaction. A report that comes too late completes nothing.
-func (db *DB) FinishJob(
-	ctx context.Context, id uuid.UUID, r job.Report, complete func(ctx context.Context, tx pgx.Tx) error,
-) (job.Outcome, error) {
-	return db.changeJob(ctx, id, func(tx pgx.Tx, j job.Job, now time.Time) (job.Outcome, error) {
-		out, err := j.Apply(r, now)
-		if err != nil || out.Late {
-			return out, err
-		}
-		return out, complete(ctx, tx)
-	})
 }
 
 // CancelJob asks for a job's end on behalf of the actor.
@@ -178,7 +151,7 @@ func (db *DB) changeJob(ctx context.Context, id uuid.UUID, change changeFunc) (j
 }
 
 // changeJobTx is the one way in which a job changes: lock its row, decide,
-// write the row, then the outbox.
+// write the row, then the outbox. A repeat has been written before.
 func changeJobTx(ctx context.Context, tx pgx.Tx, id uuid.UUID, change changeFunc) (job.Outcome, error) {
 	q := dbsqlc.New(tx)
 	row, err := q.JobGetForUpdate(ctx, id)
@@ -190,8 +163,13 @@ func changeJobTx(ctx context.Context, tx pgx.Tx, id uuid.UUID, change changeFunc
 		return job.Outcome{}, err
 	}
 	out, err := change(tx, j, row.Now)
-	if err != nil {
-		return job.Outcome{}, err
+	if err != nil || out.Repeated {
+		return out, err
+	}
+	if out.Event != nil {
+		if err := out.Event.Check(); err != nil { // before the row is written, so that the caller's transaction is as it was
+			return job.Outcome{}, err
+		}
 	}
 	if !out.Late {
 		if err := updateJob(ctx, q, out.Job); err != nil {
@@ -218,13 +196,11 @@ func updateJob(ctx context.Context, q *dbsqlc.Queries, j job.Job) error {
 	return nil
 }
 
-// insertPending puts the event into the outbox; nil is no event.
+// insertPending puts the event, which has been checked, into the outbox; nil is
+// no event.
 func insertPending(ctx context.Context, tx pgx.Tx, p *event.Pending) error {
 	if p == nil {
 		return nil
-	}
-	if err := p.Check(); err != nil {
-		return err
 	}
 	params := dbsqlc.OutboxInsertParams{
 		EventID: p.ID, Type: string(p.Type), Topics: texts(p.Topics), JobVersion: p.JobVersion, Actor: p.Actor,
