@@ -299,7 +299,7 @@ func (p *pair) plain(v any, id string, c clock) any {
 		for name, member := range v {
 			text, _ := member.(string)
 			at, err := time.Parse(time.RFC3339Nano, text)
-			if !strings.HasSuffix(name, "_at") || err != nil {
+			if !strings.HasSuffix(name, "_at") || err != nil || time.Since(at).Abs() > time.Hour { // the report's own
 				v[name] = p.plain(member, id, c)
 				continue
 			}
