@@ -219,7 +219,7 @@ func (b *Broker) Subscribe(ctx context.Context, topics []event.Topic, after even
 	case after > max(head, logHead):
 		return nil, ErrCursorAhead
 	case after > head:
-		s.live = b.hub.Subscribe(topics, after) // another node was ahead of this one
+		s.joinAhead()
 	}
 	return s, nil
 }

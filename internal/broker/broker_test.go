@@ -30,6 +30,8 @@ type fakeLog struct {
 	pages  int
 	fail   error
 	grown  func(event.Seq)
+
+	afterBounds func() // called when the bounds have been read; nil: nothing
 }
 
 func (l *fakeLog) append(topics ...event.Topic) {
@@ -58,6 +60,9 @@ func (l *fakeLog) Follow(ctx context.Context, grown func(event.Seq)) error {
 }
 
 func (l *fakeLog) Bounds(context.Context) (floor, head event.Seq, err error) {
+	if l.afterBounds != nil {
+		defer l.afterBounds()
+	}
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	return l.floor, l.floor + event.Seq(len(l.events)), l.fail
@@ -204,6 +209,33 @@ func TestSubscribeAheadOfThisNode(t *testing.T) {
 		defer s.Close()
 		log.announce()
 		if diff := cmp.Diff([]event.Seq{3}, read(t, s)); diff != "" {
+			t.Errorf("-want +got:\n%s", diff)
+		}
+	})
+}
+
+// While a client that comes from a node further on subscribes, this node reads
+// past the client's cursor.
+func TestSubscribeAheadOfANodeThatCatchesUp(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		log := &fakeLog{}
+		log.append("all")
+		b, _, stop := start(log, broker.Config{Poll: time.Hour})
+		defer stop()
+		synctest.Wait()
+		log.append("all")
+		log.afterBounds = func() {
+			log.append("all", "all")
+			log.announce()
+			synctest.Wait()
+		}
+		s, err := b.Subscribe(t.Context(), []event.Topic{"all"}, 2)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer s.Close()
+		if diff := cmp.Diff([]event.Seq{3, 4}, read(t, s)); diff != "" {
 			t.Errorf("-want +got:\n%s", diff)
 		}
 	})

@@ -54,6 +54,17 @@ func (s *Stream) join() bool {
 	return true
 }
 
+// joinAhead makes the stream live from a place to which another node has read
+// and this one has not. When this one has by now, the stream joins as any other.
+func (s *Stream) joinAhead() {
+	b := s.broker
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if s.after > b.recent.head {
+		s.live = b.hub.Subscribe(s.topics, s.after)
+	}
+}
+
 // replay reads a page from the log, up to what memory has.
 func (s *Stream) replay(ctx context.Context) ([]*hub.Frame, error) {
 	b := s.broker
