@@ -10,14 +10,14 @@ import (
 	"testing/synctest"
 	"time"
 
-	"go.uber.org/goleak"
 	"pgregory.net/rapid"
 
 	"herald/internal/event"
 	"herald/internal/eventlog"
+	"herald/internal/postgres/pgtest"
 )
 
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+func TestMain(m *testing.M) { pgtest.Main(m) }
 
 // pg is as much of Postgres as the doorbell depends on: transaction ids handed
 // out at the first write, snapshots, a flag that is read outside MVCC, and
@@ -25,10 +25,12 @@ func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 type pg struct {
 	mu     sync.Mutex
 	next   eventlog.XID
+	latest eventlog.XID // the highest that has ended, where a snapshot ends
 	open   map[eventlog.XID]bool
 	outbox []outboxRow
 	log    []int
 	armed  bool
+	mvcc   bool // the flag is read as a table's row is, which would be a fault
 	bell   chan struct{}
 
 	// between is called before each call of the session takes effect, so that a
@@ -45,38 +47,61 @@ type outboxRow struct {
 }
 
 func newPG() *pg {
-	return &pg{next: 100, open: make(map[eventlog.XID]bool), bell: make(chan struct{}, 1000), between: func() {}, vacuum: func() {}}
+	return &pg{
+		next: 100, latest: 99, open: make(map[eventlog.XID]bool), bell: make(chan struct{}, 1000), between: func() {}, vacuum: func() {},
+	}
 }
 
 // writer is one transaction that inserts one row.
 type writer struct {
 	db    *pg
-	xid   eventlog.XID
+	xid   eventlog.XID // 0: none yet
+	armed bool         // whether the bell was, in its snapshot
 	rings bool
+}
+
+// snapshot begins a transaction that has read something, and has no xid.
+func (db *pg) snapshot() *writer {
+	db.mu.Lock()
+	defer db.mu.Unlock()
+	return &writer{db: db, armed: db.armed}
 }
 
 // begin takes an xid, as a first write does.
 func (db *pg) begin() *writer {
+	w := db.snapshot()
 	db.mu.Lock()
 	defer db.mu.Unlock()
-	w := &writer{db: db, xid: db.next}
-	db.open[w.xid] = true
-	db.next++
+	w.take()
 	return w
+}
+
+// take takes an xid. The caller holds the lock.
+func (w *writer) take() {
+	w.xid = w.db.next
+	w.db.open[w.xid] = true
+	w.db.next++
 }
 
 // insert inserts a row and reads the bell, as the trigger does.
 func (w *writer) insert(id int) {
 	w.db.mu.Lock()
 	defer w.db.mu.Unlock()
+	if w.xid == 0 {
+		w.take()
+	}
 	w.db.outbox = append(w.db.outbox, outboxRow{w.xid, id})
 	w.rings = w.db.armed
+	if w.db.mvcc {
+		w.rings = w.armed
+	}
 }
 
 func (w *writer) commit() {
 	w.db.mu.Lock()
 	defer w.db.mu.Unlock()
 	delete(w.db.open, w.xid)
+	w.db.latest = max(w.db.latest, w.xid)
 	if w.rings {
 		w.db.bell <- struct{}{}
 	}
@@ -118,18 +143,21 @@ func (s session) Barrier(context.Context) (eventlog.XID, error) {
 	s.db.between()
 	s.db.mu.Lock()
 	defer s.db.mu.Unlock()
+	s.db.latest = s.db.next // it ends at once
 	s.db.next++
-	return s.db.next - 1, nil
+	return s.db.latest, nil
 }
 
 func (s session) Sequence(_ context.Context, mark eventlog.Mark, limit int) (eventlog.Batch, error) {
 	s.db.between()
 	s.db.mu.Lock()
 	defer s.db.mu.Unlock()
-	snapshot := eventlog.Snapshot{Xmin: s.db.next, Xmax: s.db.next}
+	snapshot := eventlog.Snapshot{Xmin: s.db.latest + 1, Xmax: s.db.latest + 1}
 	for x := range s.db.open {
-		snapshot.Xmin = min(snapshot.Xmin, x)
-		snapshot.Open = append(snapshot.Open, x)
+		if x < snapshot.Xmax { // the others are all to come, as far as a snapshot can tell
+			snapshot.Xmin = min(snapshot.Xmin, x)
+			snapshot.Open = append(snapshot.Open, x)
+		}
 	}
 	slices.SortFunc(s.db.outbox, func(a, b outboxRow) int { return a.id - b.id })
 	batch := eventlog.Batch{Snapshot: snapshot}
