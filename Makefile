@@ -35,7 +35,7 @@ build: $(npm_stamp) ## build the web app and the program bin/herald
 
 .PHONY: test
 test: $(npm_stamp) ## run all tests: Go with the race detector, TypeScript, and the browser
-	.ci/packages ffmpeg postgres chromium compiler
+	.ci/packages ffmpeg postgres chromium compiler network
 	$(MAKE) --no-print-directory build
 	$(for_tests) go test -race -p 2 ./...
 	$(npm) test
@@ -43,7 +43,7 @@ test: $(npm_stamp) ## run all tests: Go with the race detector, TypeScript, and 
 
 .PHONY: soak
 soak: ## kill everything at random for an hour and check the log, one seed after another (SOAK=10m)
-	.ci/packages postgres compiler
+	.ci/packages postgres compiler network
 	$(for_tests) HERALD_TEST_SOAK="$(or $(SOAK),1h)" go test -race -v -count=1 -timeout 0 ./internal/eventlog/logtest
 
 .PHONY: check

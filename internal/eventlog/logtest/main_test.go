@@ -16,7 +16,9 @@ import (
 )
 
 func TestMain(m *testing.M) {
-	for name, role := range map[string]func(string) error{asSequencer: runSequencer} {
+	for name, role := range map[string]func(string) error{
+		asSequencer: runSequencer, asNetworkServer: runNetworkServer, asFarLeader: runFarLeader,
+	} {
 		if value := os.Getenv(name); value != "" {
 			if err := role(value); err != nil {
 				_, _ = os.Stderr.WriteString(err.Error() + "\n")
