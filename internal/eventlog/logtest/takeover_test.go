@@ -52,17 +52,17 @@ func TestTakeover(t *testing.T) {
 	t.Parallel()
 	for _, tt := range []struct {
 		name string
-		kill func(ctx context.Context, url string, leader *process) error
+		kill func(ctx context.Context, db *postgres.DB, leader *process) error
 	}{
-		{"its process is killed", func(_ context.Context, _ string, leader *process) error {
+		{"its process is killed", func(_ context.Context, _ *postgres.DB, leader *process) error {
 			leader.kill()
 			return nil
 		}},
-		{"its connection is ended", func(ctx context.Context, url string, _ *process) error {
-			return terminate(ctx, url, leaders)
+		{"its connection is ended", func(ctx context.Context, db *postgres.DB, _ *process) error {
+			return endLead(ctx, db)
 		}},
-		{"it is stopped, and taken for dead", func(ctx context.Context, url string, leader *process) error {
-			return errors.Join(leader.signal(syscall.SIGSTOP), terminate(ctx, url, leaders))
+		{"it is stopped, and taken for dead", func(ctx context.Context, db *postgres.DB, leader *process) error {
+			return errors.Join(leader.signal(syscall.SIGSTOP), endLead(ctx, db))
 		}},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
@@ -82,8 +82,14 @@ func TestTakeover(t *testing.T) {
 	}
 }
 
+// endLead ends the leader's session.
+func endLead(ctx context.Context, db *postgres.DB) error {
+	_, err := db.Pool().Exec(ctx, "SELECT pg_terminate_backend(pid) FROM ("+leaders+") l")
+	return err
+}
+
 // takeOver has a leader killed once, on a database of its own.
-func takeOver(t *testing.T, kill func(context.Context, string, *process) error) time.Duration {
+func takeOver(t *testing.T, kill func(context.Context, *postgres.DB, *process) error) time.Duration {
 	t.Helper()
 	ctx := t.Context()
 	url := pgtest.New(t)
@@ -118,7 +124,7 @@ func takeOver(t *testing.T, kill func(context.Context, string, *process) error) 
 		t.Fatal(err)
 	}
 
-	took, err := takeover(ctx, db, func() error { return kill(ctx, url, leader) }, func(ctx context.Context) error {
+	took, err := takeover(ctx, db, func() error { return kill(ctx, db, leader) }, func(ctx context.Context) error {
 		_, err := db.RecordReport(ctx, j.ID, job.Report{Attempt: 1, Message: "after the kill"})
 		return err
 	})

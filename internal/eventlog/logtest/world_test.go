@@ -53,7 +53,7 @@ func newWorld(t *testing.T, seed uint64) *world {
 	w := &world{t: t, seed: seed, server: server, url: server.URL()}
 	w.db = open(t, w.url, 24)
 	// A batch of five cuts transactions, and a poll once an hour hides no ring that was lost.
-	config := eventlog.Config{Batch: 5, Idle: 10 * time.Millisecond, Standby: 40 * time.Millisecond, Poll: time.Hour}
+	config := eventlog.Config{Batch: 5, Idle: 20 * time.Millisecond, Standby: 40 * time.Millisecond, Poll: time.Hour}
 	w.sequencers = &crew{url: w.url, logs: newTail(t), config: config}
 	t.Cleanup(w.sequencers.stop)
 	for i := range sharedJobs {
@@ -182,7 +182,7 @@ func (w *world) calm(ctx context.Context) error {
 	if err := w.drained(ctx); err != nil {
 		return err
 	}
-	until, cancel := context.WithTimeout(ctx, time.Second)
+	until, cancel := context.WithTimeout(ctx, 500*time.Millisecond)
 	defer cancel()
 	var group errgroup.Group
 	for _, writer := range w.writers[:4] {
@@ -191,7 +191,37 @@ func (w *world) calm(ctx context.Context) error {
 	if err := group.Wait(); err != nil {
 		return err
 	}
-	return w.drained(ctx)
+	if err := w.drained(ctx); err != nil {
+		return err
+	}
+	return w.takeovers(ctx)
+}
+
+// takeovers ends the lead again and again, and has one writer write meanwhile.
+// The next leader disarms the bell and arms it once more; it may not sleep over
+// a writer that has read the bell in between, for whom nobody rings.
+func (w *world) takeovers(ctx context.Context) error {
+	around := kind{name: "around a takeover", write: func(ctx context.Context, a *attempt) error {
+		if err := rest(ctx, a.upTo(80*time.Millisecond)); err != nil {
+			return err
+		}
+		if err := a.report(ctx, a.own); err != nil {
+			return err
+		}
+		return rest(ctx, 60*time.Millisecond)
+	}}
+	for range 8 {
+		if err := unexpected(terminate(ctx, w.url, leaders)); err != nil {
+			return err
+		}
+		if err := w.writers[0].transact(ctx, around); err != nil {
+			return err
+		}
+		if err := w.drained(ctx); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // drained waits until the outbox is empty.
