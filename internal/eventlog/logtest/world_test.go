@@ -163,8 +163,8 @@ func (w *world) storm(ctx context.Context, number int, length time.Duration) err
 	until, cancel := context.WithTimeout(ctx, length)
 	defer cancel()
 	var group errgroup.Group
-	for _, writer := range w.writers {
-		group.Go(func() error { return writer.run(ctx, until, 50*time.Millisecond) })
+	for i, writer := range w.writers {
+		group.Go(func() error { return writer.run(ctx, until, i, 50*time.Millisecond) })
 	}
 	group.Go(func() error { return w.sequencers.disturb(until, w.rng(uint64(400+number))) })
 	group.Go(func() error { return w.terminateBackends(until, w.rng(uint64(500+number))) })
@@ -185,8 +185,8 @@ func (w *world) calm(ctx context.Context) error {
 	until, cancel := context.WithTimeout(ctx, 500*time.Millisecond)
 	defer cancel()
 	var group errgroup.Group
-	for _, writer := range w.writers[:4] {
-		group.Go(func() error { return writer.run(ctx, until, 150*time.Millisecond) })
+	for i, writer := range w.writers[:4] {
+		group.Go(func() error { return writer.run(ctx, until, i, 150*time.Millisecond) })
 	}
 	if err := group.Wait(); err != nil {
 		return err

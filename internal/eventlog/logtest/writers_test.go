@@ -50,14 +50,17 @@ func kinds() []kind {
 	}
 }
 
-// run writes until the second context ends, and finishes what it has begun.
-func (w *writer) run(ctx, until context.Context, most time.Duration) error {
+// run writes until the second context ends, and finishes what it has begun. Its
+// first transaction is of the kind of its number, so that there is one of each.
+func (w *writer) run(ctx, until context.Context, number int, most time.Duration) error {
 	all := kinds()
-	for until.Err() == nil {
-		if err := w.once(ctx, all); err != nil {
-			return fmt.Errorf("%s: %w", w.name, err)
-		}
+	err := w.transact(ctx, all[number%len(all)])
+	for err == nil && until.Err() == nil {
 		_ = rest(until, w.upTo(most))
+		err = w.once(ctx, all)
+	}
+	if err != nil {
+		return fmt.Errorf("%s: %w", w.name, err)
 	}
 	return nil
 }
