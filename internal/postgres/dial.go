@@ -3,6 +3,7 @@ package postgres
 import (
 	"errors"
 	"net"
+	"runtime"
 	"strings"
 	"syscall"
 	"time"
@@ -21,7 +22,7 @@ func newDialer() *net.Dialer {
 	return &net.Dialer{
 		KeepAliveConfig: net.KeepAliveConfig{Enable: true, Idle: 3 * time.Second, Interval: time.Second, Count: 3},
 		Control: func(network, _ string, conn syscall.RawConn) error {
-			if !strings.HasPrefix(network, "tcp") {
+			if !strings.HasPrefix(network, "tcp") || runtime.GOOS != "linux" {
 				return nil
 			}
 			const option = 0x12 // TCP_USER_TIMEOUT, which package syscall has no name for

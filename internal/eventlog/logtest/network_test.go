@@ -339,7 +339,10 @@ func runFarLeader(string) error {
 			_, err := session.Sequence(ctx, eventlog.Mark{}, 100)
 			return err
 		},
-		"wait": func() error { return session.WaitBell(ctx, time.Hour) },
+		"wait": func() error {
+			_, err := session.WaitBell(ctx, time.Hour)
+			return err
+		},
 	}
 	for in := bufio.NewScanner(os.Stdin); in.Scan(); {
 		answer := "ok"
