@@ -5,7 +5,6 @@ package eventlog
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"log/slog"
 	"math/rand/v2"
@@ -16,12 +15,9 @@ import (
 	"herald/internal/event"
 )
 
-// ErrNotLeader is returned by Store.Lead while another session leads.
-var ErrNotLeader = errors.New("another sequencer leads")
-
 // Store gives sessions to sequencers.
 type Store interface {
-	// Lead opens a session and makes it the leader's, or returns ErrNotLeader.
+	// Lead opens a session and waits until no other one leads, so that it does.
 	Lead(ctx context.Context) (Session, error)
 	// Vacuum gives the room of what was taken from the outbox back to writers.
 	Vacuum(ctx context.Context) error
@@ -59,7 +55,7 @@ type Config struct {
 	Pause      time.Duration // rest after a batch that was not full, so that writers get the disk; default 3 ms
 	Idle       time.Duration // time without events before the bell is armed; default 40 ms
 	Poll       time.Duration // longest sleep, should a ring be lost; default 5 s
-	Standby    time.Duration // how often a sequencer that does not lead tries to; default 100 ms
+	Retry      time.Duration // rest before a new session, when one was lost; default 100 ms, and up to half of it longer
 	DisarmRate float64       // events a second from which the bell is disarmed again; default 500
 	Vacuum     time.Duration // least time between two vacuums of the outbox; default 2 s
 	Metrics    *Metrics      // default some that nobody collects
@@ -70,7 +66,7 @@ func (c *Config) setDefaults() {
 	c.Pause = orDefault(c.Pause, 3*time.Millisecond)
 	c.Idle = orDefault(c.Idle, 40*time.Millisecond)
 	c.Poll = orDefault(c.Poll, 5*time.Second)
-	c.Standby = orDefault(c.Standby, 100*time.Millisecond)
+	c.Retry = orDefault(c.Retry, 100*time.Millisecond)
 	c.DisarmRate = orDefault(c.DisarmRate, 500)
 	c.Vacuum = orDefault(c.Vacuum, 2*time.Second)
 	if c.Metrics == nil {
@@ -109,13 +105,10 @@ func (s *Sequencer) Run(ctx context.Context) error {
 			err = s.lead(ctx, session)
 			session.Close()
 		}
-		if ctx.Err() != nil {
-			continue
-		}
-		if !errors.Is(err, ErrNotLeader) {
+		if ctx.Err() == nil {
 			s.log.WarnContext(ctx, "sequencer lost its session", "error", err)
+			pause(ctx, s.config.Retry+rand.N(s.config.Retry/2))
 		}
-		pause(ctx, s.config.Standby/2+rand.N(s.config.Standby))
 	}
 	return nil
 }

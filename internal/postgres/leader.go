@@ -25,8 +25,12 @@ const (
 	LogChannel  = "herald_log"
 )
 
-// Lead opens a session and tries to make it the leading sequencer's. It returns
-// eventlog.ErrNotLeader when another session leads.
+// standby is how often a session that does not lead tries to.
+const standby = 50 * time.Millisecond
+
+// Lead opens a session and waits until no other one leads, so that it does. It
+// tries again and again and does not wait for the lock itself: a session that
+// waits for a lock holds back the horizon of vacuum.
 func (db *DB) Lead(ctx context.Context) (eventlog.Session, error) {
 	s, err := db.leaderSession(ctx)
 	if err != nil {
@@ -72,17 +76,25 @@ func (db *DB) leaderSession(ctx context.Context) (*leader, error) {
 	return &leader{conn: conn, partition: db.partition}, nil
 }
 
-// lock takes the lock if it is free. It never waits for it: a session that
-// waits for a lock holds back the horizon of vacuum.
+// lock takes the lock as soon as it is free.
 func (s *leader) lock(ctx context.Context) error {
-	var got bool
-	if err := s.conn.QueryRow(ctx, "SELECT pg_try_advisory_lock($1)", int64(leaderLock)).Scan(&got); err != nil {
-		return fmt.Errorf("take the sequencer's lock: %w", err)
+	ticker := time.NewTicker(standby)
+	defer ticker.Stop()
+	for {
+		var got bool
+		err := s.conn.QueryRow(ctx, "SELECT pg_try_advisory_lock($1)", int64(leaderLock)).Scan(&got)
+		if err != nil {
+			return fmt.Errorf("take the sequencer's lock: %w", err)
+		}
+		if got {
+			return nil
+		}
+		select {
+		case <-ctx.Done():
+			return fmt.Errorf("take the sequencer's lock: %w", ctx.Err())
+		case <-ticker.C:
+		}
 	}
-	if !got {
-		return eventlog.ErrNotLeader
-	}
-	return nil
 }
 
 // prepare makes the session ready to append.

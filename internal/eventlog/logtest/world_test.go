@@ -53,7 +53,7 @@ func newWorld(t *testing.T, seed uint64) *world {
 	w := &world{t: t, seed: seed, server: server, url: server.URL()}
 	w.db = open(t, w.url, 24)
 	// A batch of five cuts transactions, and a poll once an hour hides no ring that was lost.
-	config := eventlog.Config{Batch: 5, Idle: 20 * time.Millisecond, Standby: 40 * time.Millisecond, Poll: time.Hour}
+	config := eventlog.Config{Batch: 5, Idle: 20 * time.Millisecond, Retry: 40 * time.Millisecond, Poll: time.Hour}
 	w.sequencers = &crew{url: w.url, logs: newTail(t), config: config}
 	t.Cleanup(w.sequencers.stop)
 	for i := range sharedJobs {
