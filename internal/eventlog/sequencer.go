@@ -184,7 +184,7 @@ func (l *lead) step(ctx context.Context) error {
 	}
 	now := time.Now()
 	goesOn := l.mark.Within != nil
-	l.mark = l.mark.after(batch)
+	l.mark = l.mark.Following(batch)
 	if batch.Events > 0 {
 		l.config.Metrics.batchTime.Observe(now.Sub(began).Seconds())
 		return l.found(ctx, batch, now)

@@ -78,8 +78,8 @@ type Mark struct {
 // mark is the Mark that follows a drained scan with this snapshot.
 func (s Snapshot) mark() Mark { return Mark{Next: s.Xmax, Open: s.Open} }
 
-// after is the Mark that follows m when a scan there gave the batch.
-func (m Mark) after(b Batch) Mark {
+// Following is the Mark that follows m when a scan there gave the batch.
+func (m Mark) Following(b Batch) Mark {
 	seen := b.Snapshot
 	if m.Within != nil {
 		seen = *m.Within
