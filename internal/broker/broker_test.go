@@ -143,7 +143,7 @@ func TestSubscribeFromAnywhere(t *testing.T) {
 		{"from the start, all in memory", broker.Config{}, 0, []event.Seq{1, 3, 5, 7, 9, 11}, 0},
 		{"from the middle, all in memory", broker.Config{}, 4, []event.Seq{5, 7, 9, 11}, 0},
 		{"from the head", broker.Config{}, 10, []event.Seq{11}, 0},
-		{"log, then memory, then live", broker.Config{Preload: 4, Page: 2}, 0, []event.Seq{1, 3, 5, 7, 9, 11}, 2},
+		{"log, in pages of 1, then 2, then memory, then live", broker.Config{Preload: 4, Page: 2}, 0, []event.Seq{1, 3, 5, 7, 9, 11}, 3},
 		{"memory bounded by bytes", broker.Config{Memory: 500, Page: 100}, 2, []event.Seq{3, 5, 7, 9, 11}, 1},
 	} {
 		t.Run(tt.name, func(t *testing.T) {

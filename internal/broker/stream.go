@@ -14,6 +14,7 @@ type Stream struct {
 	broker *Broker
 	topics []event.Topic
 	after  event.Seq         // of the last event returned or passed over, while not live
+	page   int               // events that were last asked for
 	joined []*hub.Frame      // from memory, to be returned before what live has
 	live   *hub.Subscription // nil while the log is replayed
 }
@@ -71,7 +72,8 @@ func (s *Stream) replay(ctx context.Context) ([]*hub.Frame, error) {
 	b.mu.Lock()
 	upto := b.recent.floor()
 	b.mu.Unlock()
-	events, err := b.source.EventsOfTopics(ctx, s.topics, s.after, upto, b.config.Page)
+	size := s.nextPage()
+	events, err := b.source.EventsOfTopics(ctx, s.topics, s.after, upto, size)
 	if err != nil {
 		return nil, err
 	}
@@ -83,12 +85,24 @@ func (s *Stream) replay(ctx context.Context) ([]*hub.Frame, error) {
 			return nil, err
 		}
 	}
-	if len(events) == b.config.Page {
+	if len(events) == size {
 		s.after = events[len(events)-1].Seq
 	} else {
 		s.after = upto
 	}
 	return frames, nil
+}
+
+// nextPage is how many events are read next: few at first, so that they come
+// soon, and then more each time. Since the log is asked for as many of each
+// topic, many topics make small pages.
+func (s *Stream) nextPage() int {
+	const first, growth = 20, 4
+	most := max(2*s.broker.config.Page/max(len(s.topics), 2), 1)
+	if s.page = min(s.page*growth, most); s.page == 0 {
+		s.page = min(most, max(most/first, 1))
+	}
+	return s.page
 }
 
 // Close ends the stream.

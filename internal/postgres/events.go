@@ -33,7 +33,7 @@ func (db *DB) Events(ctx context.Context, after event.Seq, limit int) ([]event.E
 	if err != nil {
 		return nil, fmt.Errorf("read the log after %d: %w", after, err)
 	}
-	return eventsOf(rows, func(row dbsqlc.EventListAfterRow) dbsqlc.Event { return row.Event }), nil
+	return eventsOf(rows), nil
 }
 
 // EventsOfTopics reads what concerns any of the topics, after one Seq and up to
@@ -47,7 +47,7 @@ func (db *DB) EventsOfTopics(
 	if err != nil {
 		return nil, fmt.Errorf("replay the log after %d: %w", after, err)
 	}
-	return eventsOf(rows, func(row dbsqlc.EventListOfTopicsRow) dbsqlc.Event { return row.Event }), nil
+	return eventsOf(rows), nil
 }
 
 // EventsOfJob reads a job's timeline after the Seq given, in order.
@@ -58,14 +58,14 @@ func (db *DB) EventsOfJob(ctx context.Context, id uuid.UUID, after event.Seq, li
 	if err != nil {
 		return nil, fmt.Errorf("read the timeline of job %s: %w", id, err)
 	}
-	return eventsOf(rows, func(row dbsqlc.EventListOfJobRow) dbsqlc.Event { return row.Event }), nil
+	return eventsOf(rows), nil
 }
 
 // eventsOf reads the rows of a query.
-func eventsOf[Row any](rows []Row, of func(Row) dbsqlc.Event) []event.Event {
+func eventsOf(rows []dbsqlc.Event) []event.Event {
 	events := make([]event.Event, len(rows))
 	for i, row := range rows {
-		events[i] = eventOf(of(row))
+		events[i] = eventOf(row)
 	}
 	return events
 }

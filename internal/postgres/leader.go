@@ -59,9 +59,7 @@ type leader struct {
 
 func (db *DB) leaderSession(ctx context.Context) (*leader, error) {
 	conn, err := db.session(ctx, map[string]string{
-		"synchronous_commit":      "on", // a seq that somebody has seen must survive a crash
-		"jit":                     "off",
-		"plan_cache_mode":         "force_generic_plan",
+		"synchronous_commit":      "on",  // a seq that somebody has seen must survive a crash
 		"enable_seqscan":          "off", // the outbox has no statistics to plan by: it is empty one moment and full the next
 		"enable_hashjoin":         "off",
 		"enable_mergejoin":        "off",

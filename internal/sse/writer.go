@@ -17,7 +17,7 @@ func AppendEvent(dst []byte, id, name string, data []byte) []byte {
 	dst = appendField(dst, "id: ", id)
 	dst = appendField(dst, "event: ", name)
 	for {
-		end := bytes.IndexAny(data, "\r\n")
+		end := lineEnd(data)
 		dst = append(dst, "data: "...)
 		if end < 0 {
 			dst = append(dst, data...)
@@ -29,6 +29,19 @@ func AppendEvent(dst []byte, id, name string, data []byte) []byte {
 		}
 		data = data[end+1:]
 	}
+}
+
+// lineEnd returns where the first line of data ends, or -1. It looks twice, each
+// time many bytes at once, where bytes.IndexAny looks at each byte.
+func lineEnd(data []byte) int {
+	end := bytes.IndexByte(data, '\n')
+	if end < 0 {
+		return bytes.IndexByte(data, '\r')
+	}
+	if before := bytes.IndexByte(data[:end], '\r'); before >= 0 {
+		return before
+	}
+	return end
 }
 
 // AppendRetry appends the time after which a client that has lost its

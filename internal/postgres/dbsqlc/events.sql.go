@@ -12,7 +12,7 @@ import (
 )
 
 const eventListAfter = `-- name: EventListAfter :many
-SELECT event.seq, event.id, event.type, event.topics, event.job_id, event.job_version, event.actor, event.created_at, event.recorded_at, event.payload FROM herald.events event WHERE seq > $1 ORDER BY seq LIMIT $2
+SELECT seq, id, type, topics, job_id, job_version, actor, created_at, recorded_at, payload FROM herald.events WHERE seq > $1 ORDER BY seq LIMIT $2
 `
 
 type EventListAfterParams struct {
@@ -20,31 +20,27 @@ type EventListAfterParams struct {
 	PageSize int32
 }
 
-type EventListAfterRow struct {
-	Event Event
-}
-
 // Reads the log in order.
-func (q *Queries) EventListAfter(ctx context.Context, arg EventListAfterParams) ([]EventListAfterRow, error) {
+func (q *Queries) EventListAfter(ctx context.Context, arg EventListAfterParams) ([]Event, error) {
 	rows, err := q.db.Query(ctx, eventListAfter, arg.After, arg.PageSize)
 	if err != nil {
 		return nil, err
 	}
 	defer rows.Close()
-	var items []EventListAfterRow
+	var items []Event
 	for rows.Next() {
-		var i EventListAfterRow
+		var i Event
 		if err := rows.Scan(
-			&i.Event.Seq,
-			&i.Event.ID,
-			&i.Event.Type,
-			&i.Event.Topics,
-			&i.Event.JobID,
-			&i.Event.JobVersion,
-			&i.Event.Actor,
-			&i.Event.CreatedAt,
-			&i.Event.RecordedAt,
-			&i.Event.Payload,
+			&i.Seq,
+			&i.ID,
+			&i.Type,
+			&i.Topics,
+			&i.JobID,
+			&i.JobVersion,
+			&i.Actor,
+			&i.CreatedAt,
+			&i.RecordedAt,
+			&i.Payload,
 		); err != nil {
 			return nil, err
 		}
@@ -57,7 +53,7 @@ func (q *Queries) EventListAfter(ctx context.Context, arg EventListAfterParams) 
 }
 
 const eventListOfJob = `-- name: EventListOfJob :many
-SELECT event.seq, event.id, event.type, event.topics, event.job_id, event.job_version, event.actor, event.created_at, event.recorded_at, event.payload FROM herald.events event
+SELECT seq, id, type, topics, job_id, job_version, actor, created_at, recorded_at, payload FROM herald.events
 WHERE hashtextextended(topics[1], 0) = hashtextextended($1::text, 0) AND topics[1] = $1::text AND job_id = $2
     AND seq > $3
 ORDER BY seq LIMIT $4
@@ -70,12 +66,8 @@ type EventListOfJobParams struct {
 	PageSize int32
 }
 
-type EventListOfJobRow struct {
-	Event Event
-}
-
 // Reads a job's timeline in order. A job's own topic is the first of its events'.
-func (q *Queries) EventListOfJob(ctx context.Context, arg EventListOfJobParams) ([]EventListOfJobRow, error) {
+func (q *Queries) EventListOfJob(ctx context.Context, arg EventListOfJobParams) ([]Event, error) {
 	rows, err := q.db.Query(ctx, eventListOfJob,
 		arg.Topic,
 		arg.JobID,
@@ -86,20 +78,20 @@ func (q *Queries) EventListOfJob(ctx context.Context, arg EventListOfJobParams) 
 		return nil, err
 	}
 	defer rows.Close()
-	var items []EventListOfJobRow
+	var items []Event
 	for rows.Next() {
-		var i EventListOfJobRow
+		var i Event
 		if err := rows.Scan(
-			&i.Event.Seq,
-			&i.Event.ID,
-			&i.Event.Type,
-			&i.Event.Topics,
-			&i.Event.JobID,
-			&i.Event.JobVersion,
-			&i.Event.Actor,
-			&i.Event.CreatedAt,
-			&i.Event.RecordedAt,
-			&i.Event.Payload,
+			&i.Seq,
+			&i.ID,
+			&i.Type,
+			&i.Topics,
+			&i.JobID,
+			&i.JobVersion,
+			&i.Actor,
+			&i.CreatedAt,
+			&i.RecordedAt,
+			&i.Payload,
 		); err != nil {
 			return nil, err
 		}
@@ -112,29 +104,33 @@ func (q *Queries) EventListOfJob(ctx context.Context, arg EventListOfJobParams) 
 }
 
 const eventListOfTopics = `-- name: EventListOfTopics :many
-SELECT event.seq, event.id, event.type, event.topics, event.job_id, event.job_version, event.actor, event.created_at, event.recorded_at, event.payload FROM herald.events event
-WHERE seq IN (
-    SELECT DISTINCT found.seq
+SELECT seq, id, type, topics, job_id, job_version, actor, created_at, recorded_at, payload FROM (
+    SELECT DISTINCT ON (found.seq) found.seq, found.id, found.type, found.topics, found.job_id, found.job_version, found.actor, found.created_at,
+        found.recorded_at, found.payload
     FROM unnest($1::text[]) AS wanted (topic)
     CROSS JOIN LATERAL (
-        (SELECT e.seq FROM herald.events e
+        (SELECT e.seq, e.id, e.type, e.topics, e.job_id, e.job_version, e.actor, e.created_at, e.recorded_at, e.payload
+        FROM herald.events e
         WHERE hashtextextended(e.topics[1], 0) = hashtextextended(wanted.topic, 0) AND e.topics[1] = wanted.topic
-            AND e.seq > $2 AND e.seq <= $3
+            AND e.seq > $2::bigint AND e.seq <= $3::bigint
         ORDER BY e.seq LIMIT $4)
         UNION ALL
-        (SELECT e.seq FROM herald.events e
+        (SELECT e.seq, e.id, e.type, e.topics, e.job_id, e.job_version, e.actor, e.created_at, e.recorded_at, e.payload
+        FROM herald.events e
         WHERE hashtextextended(e.topics[2], 0) = hashtextextended(wanted.topic, 0) AND e.topics[2] = wanted.topic
-            AND e.seq > $2 AND e.seq <= $3
+            AND e.seq > $2::bigint AND e.seq <= $3::bigint
         ORDER BY e.seq LIMIT $4)
         UNION ALL
-        (SELECT t.seq FROM herald.event_topics t
-        WHERE t.topic = wanted.topic AND t.seq > $2 AND t.seq <= $3
-        ORDER BY t.seq LIMIT $4)
+        (SELECT e.seq, e.id, e.type, e.topics, e.job_id, e.job_version, e.actor, e.created_at, e.recorded_at, e.payload
+        FROM (
+            SELECT t.seq FROM herald.event_topics t
+            WHERE t.topic = wanted.topic AND t.seq > $2::bigint AND t.seq <= $3::bigint
+            ORDER BY t.seq LIMIT $4
+        ) t JOIN herald.events e USING (seq))
     ) found
     ORDER BY found.seq
-    LIMIT $4
-)
-ORDER BY seq
+) events
+LIMIT $4
 `
 
 type EventListOfTopicsParams struct {
@@ -144,13 +140,10 @@ type EventListOfTopicsParams struct {
 	PageSize int32
 }
 
-type EventListOfTopicsRow struct {
-	Event Event
-}
-
 // Reads what concerns any of the topics, in order, once each. Each topic's rows come from stretches of three indexes, so
-// the cost is that of a page however long the log is.
-func (q *Queries) EventListOfTopics(ctx context.Context, arg EventListOfTopicsParams) ([]EventListOfTopicsRow, error) {
+// the cost is that of a page for each topic however long the log is. Whole rows are sorted: to find them again by seq would
+// take twice as long.
+func (q *Queries) EventListOfTopics(ctx context.Context, arg EventListOfTopicsParams) ([]Event, error) {
 	rows, err := q.db.Query(ctx, eventListOfTopics,
 		arg.Topics,
 		arg.After,
@@ -161,20 +154,20 @@ func (q *Queries) EventListOfTopics(ctx context.Context, arg EventListOfTopicsPa
 		return nil, err
 	}
 	defer rows.Close()
-	var items []EventListOfTopicsRow
+	var items []Event
 	for rows.Next() {
-		var i EventListOfTopicsRow
+		var i Event
 		if err := rows.Scan(
-			&i.Event.Seq,
-			&i.Event.ID,
-			&i.Event.Type,
-			&i.Event.Topics,
-			&i.Event.JobID,
-			&i.Event.JobVersion,
-			&i.Event.Actor,
-			&i.Event.CreatedAt,
-			&i.Event.RecordedAt,
-			&i.Event.Payload,
+			&i.Seq,
+			&i.ID,
+			&i.Type,
+			&i.Topics,
+			&i.JobID,
+			&i.JobVersion,
+			&i.Actor,
+			&i.CreatedAt,
+			&i.RecordedAt,
+			&i.Payload,
 		); err != nil {
 			return nil, err
 		}

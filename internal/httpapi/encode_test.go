@@ -1,0 +1,55 @@
+package httpapi_test
+
+import (
+	"encoding/json"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+	"github.com/google/uuid"
+
+	"herald/internal/event"
+	"herald/internal/httpapi"
+	"herald/internal/sse"
+)
+
+// A frame's data is the JSON of the event, whatever the payload looks like.
+func TestEncodeEvent(t *testing.T) {
+	t.Parallel()
+	for _, payload := range []string{`{}`, `null`, "{\n\"a\":\r\n[1,\r2]}", `"\u2028<script>&"`, `{"x":1e400,"x":2}`} {
+		e := event.Event{Seq: 1 << 60, Pending: event.Pending{
+			ID: uuid.New(), Type: "notification.ü\"\n", CreatedAt: time.Date(2026, 1, 2, 3, 4, 5, 600_000, time.UTC),
+			Payload: json.RawMessage(payload),
+		}}
+		frame, err := httpapi.EncodeEvent(e)
+		if err != nil {
+			t.Fatal(err)
+		}
+		read, err := sse.NewReader(strings.NewReader(string(frame)), 1<<20).Next()
+		if err != nil {
+			t.Fatalf("the frame %q does not read back: %v", frame, err)
+		}
+		want, err := json.Marshal(map[string]any{
+			"seq": e.Seq, "id": e.ID, "type": e.Type, "time": e.CreatedAt, "data": e.Payload,
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if diff := cmp.Diff(normal(t, string(want)), normal(t, read.Data)); diff != "" || read.ID != e.Seq.String() {
+			t.Errorf("the frame has id %q, -want +got:\n%s", read.ID, diff)
+		}
+	}
+}
+
+// normal reads JSON so that only what it means counts; numbers stay as written.
+func normal(t *testing.T, text string) any {
+	t.Helper()
+	decoder := json.NewDecoder(strings.NewReader(text))
+	decoder.UseNumber()
+	var v any
+	if err := decoder.Decode(&v); err != nil {
+		t.Fatalf("%q is not JSON: %v", text, err)
+	}
+	return v
+}
