@@ -28,6 +28,12 @@ type Batch struct {
 	Digest      Digest
 }
 
+// Sink takes a log in order: each batch, and then its events.
+type Sink interface {
+	Batch(b Batch) error
+	Event(e event.Event) error
+}
+
 // Leaf returns the leaf of the event with the Seq, which lies in the batch.
 func (b Batch) Leaf(seq event.Seq) Digest {
 	return Digest(b.Leaves[int(seq-b.First)*sha256.Size:][:sha256.Size])
