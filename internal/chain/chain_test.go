@@ -23,9 +23,9 @@ type record struct {
 }
 
 // newRecord makes a log with batches of these sizes.
-func newRecord(sizes ...int) record {
+func newRecord(sizes ...int) *record {
 	var (
-		r      record
+		r      = &record{}
 		hasher chain.Hasher
 	)
 	for n, size := range sizes {
@@ -48,7 +48,7 @@ func newRecord(sizes ...int) record {
 
 // verify feeds the record to a Verifier, as a reader of the tables does: each
 // batch, then the events up to its end.
-func (r record) verify(expect *chain.Point) error {
+func (r *record) verify(expect *chain.Point) error {
 	v := chain.NewVerifier(chain.Point{}, expect)
 	rest := r.events
 	for _, b := range r.batches {
@@ -72,7 +72,7 @@ func (r record) verify(expect *chain.Point) error {
 
 // verifySealed feeds the record as an archive is read: without leaves, and each
 // batch after its events.
-func (r record) verifySealed() error {
+func (r *record) verifySealed() error {
 	v := chain.NewVerifier(chain.Point{}, nil)
 	rest := r.events
 	for _, b := range r.batches {
@@ -172,7 +172,7 @@ func TestVerifierNamesTheFirstFault(t *testing.T) {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
 			r := newRecord(3, 5, 2)
-			tt.harm(&r)
+			tt.harm(r)
 			err := r.verify(nil)
 			var f *chain.FaultError
 			if !errors.As(err, &f) || f.Kind != tt.kind || f.Seq != tt.seq {
@@ -186,7 +186,7 @@ func TestASealedLogShowsEveryChange(t *testing.T) {
 	t.Parallel()
 	for _, tt := range tampers() {
 		r := newRecord(3, 5, 2)
-		tt.harm(&r)
+		tt.harm(r)
 		var f *chain.FaultError
 		if err := r.verifySealed(); !errors.As(err, &f) && tt.name != "a leaf altered" && tt.name != "a leaf too many" {
 			t.Errorf("%s: verifySealed() = %v, want a fault", tt.name, err)
@@ -224,10 +224,10 @@ func TestAnyHarmIsFound(t *testing.T) {
 
 func TestOnlyACheckpointShowsAnotherHistory(t *testing.T) {
 	t.Parallel()
-	real := newRecord(3, 5, 2)
+	recorded := newRecord(3, 5, 2)
 	for _, tt := range []struct {
 		name  string
-		other record
+		other *record
 		kind  chain.Kind
 		seq   event.Seq
 	}{
@@ -239,7 +239,7 @@ func TestOnlyACheckpointShowsAnotherHistory(t *testing.T) {
 			t.Errorf("%s: verify() = %v, want it to agree with itself", tt.name, err)
 		}
 		var f *chain.FaultError
-		if err := tt.other.verify(&real.head); !errors.As(err, &f) || f.Kind != tt.kind || f.Seq != tt.seq {
+		if err := tt.other.verify(&recorded.head); !errors.As(err, &f) || f.Kind != tt.kind || f.Seq != tt.seq {
 			t.Errorf("%s: verify(against the checkpoint) = %v, want seq %d %s", tt.name, err, tt.seq, tt.kind)
 		}
 	}

@@ -200,7 +200,7 @@ func (v *Verifier) link(b Batch) error {
 // move goes on to the Point, and looks at the one expected on the way.
 func (v *Verifier) move(first event.Seq, to Point) error {
 	v.began, v.at = first, to
-	if e := v.expect; e != nil && e.Seq >= first && e.Seq <= to.Seq && *e != to {
+	if e := v.expect; e != nil && (e.Seq == to.Seq && *e != to || e.Seq >= first && e.Seq < to.Seq) {
 		return fault(Rewritten, e.Seq, howCheckpoint)
 	}
 	return nil
