@@ -52,6 +52,7 @@ CREATE TABLE herald.log_batches (
 COMMENT ON TABLE herald.log_batches IS
     'A row is what one transaction of the sequencer appended, within one partition: which seqs, when, a SHA-256 of each event, '
     'and a digest over these that is chained to the batch before. internal/chain says what is hashed.';
+COMMENT ON COLUMN herald.log_batches.recorded_at IS 'That of its last event.';
 ALTER TABLE herald.log_batches ALTER leaves SET STORAGE EXTERNAL; -- hashes do not compress
 
 CREATE TABLE herald.log_partitions (
@@ -128,7 +129,7 @@ BEGIN
         SELECT DISTINCT t.topic, e.seq FROM herald.events_before e, unnest(e.topics[3:]) AS t (topic);
     WHILE low <= head LOOP
         SELECT string_agg(herald.event_leaf(id, type, topics, job_id, job_version, actor, created_at, recorded_at, payload), ''
-                ORDER BY seq), max(recorded_at)
+                ORDER BY seq), (array_agg(recorded_at ORDER BY seq DESC))[1]
             INTO hashes, latest FROM herald.events WHERE seq BETWEEN low AND low + 4999;
         chain := herald.batch_digest(chain, low, least(low + 4999, head), latest, hashes);
         INSERT INTO herald.log_batches (first_seq, last_seq, recorded_at, leaves, digest)

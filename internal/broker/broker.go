@@ -22,10 +22,12 @@ import (
 type Log interface {
 	// Bounds returns the place before the oldest event kept, and the head.
 	Bounds(ctx context.Context) (floor, head event.Seq, err error)
-	// Events returns the events after the Seq, in order.
+	// Events returns the events after the Seq, in order, or event.ErrTooOld when
+	// some of them are no longer kept.
 	Events(ctx context.Context, after event.Seq, limit int) ([]event.Event, error)
 	// EventsOfTopics returns the events of any of the topics after one Seq and up
-	// to another, in order, each once.
+	// to another, in order, each once, or event.ErrTooOld when some that may have
+	// been among them are no longer kept.
 	EventsOfTopics(ctx context.Context, topics []event.Topic, after, upto event.Seq, limit int) ([]event.Event, error)
 }
 
@@ -192,14 +194,11 @@ func (b *Broker) Head(ctx context.Context) (event.Seq, error) {
 	return b.recent.head, nil
 }
 
-// Why a cursor cannot be resumed from.
-var (
-	ErrCursorTooOld = errors.New("the log no longer has what follows the cursor")
-	ErrCursorAhead  = errors.New("the cursor is ahead of the log")
-)
+// ErrCursorAhead is returned for a cursor that the log has not come to yet.
+var ErrCursorAhead = errors.New("the cursor is ahead of the log")
 
 // Subscribe returns the events of the topics after the Seq. It returns
-// ErrCursorTooOld or ErrCursorAhead when the log cannot be read on from there.
+// event.ErrTooOld or ErrCursorAhead when the log cannot be read on from there.
 // The caller closes the stream.
 func (b *Broker) Subscribe(ctx context.Context, topics []event.Topic, after event.Seq) (*Stream, error) {
 	head, err := b.Head(ctx)
@@ -215,7 +214,7 @@ func (b *Broker) Subscribe(ctx context.Context, topics []event.Topic, after even
 	case err != nil:
 		return nil, err
 	case after < floor:
-		return nil, ErrCursorTooOld
+		return nil, event.ErrTooOld
 	case after > max(head, logHead):
 		return nil, ErrCursorAhead
 	case after > head:

@@ -180,7 +180,7 @@ func TestSubscribeRefusesCursorsOutsideTheLog(t *testing.T) {
 		log.append("all", "all")
 		b, _, stop := start(log, broker.Config{})
 		defer stop()
-		for after, want := range map[event.Seq]error{9: broker.ErrCursorTooOld, 10: nil, 12: nil, 13: broker.ErrCursorAhead} {
+		for after, want := range map[event.Seq]error{9: event.ErrTooOld, 10: nil, 12: nil, 13: broker.ErrCursorAhead} {
 			s, err := b.Subscribe(t.Context(), []event.Topic{"all"}, after)
 			if !errors.Is(err, want) {
 				t.Errorf("Subscribe(after %d) = %v, want %v", after, err, want)

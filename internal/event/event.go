@@ -24,6 +24,10 @@ type Seq int64
 // ErrBadCursor is returned for a text that is not a cursor.
 var ErrBadCursor = errors.New("a cursor is the seq of the last event seen: digits only")
 
+// ErrTooOld is returned to a reader of the log when events behind its cursor are
+// no longer kept.
+var ErrTooOld = errors.New("the log no longer has what follows the cursor")
+
 // ParseCursor reads a cursor, the Seq of the last event that a reader has
 // seen, as it stands in an SSE id field. The empty text is no cursor and an
 // error.

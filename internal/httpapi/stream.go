@@ -195,7 +195,7 @@ func (a *api) openStream(ctx context.Context, topics []event.Topic, cursor event
 		switch {
 		case err == nil:
 			return o, nil
-		case errors.Is(err, broker.ErrCursorTooOld):
+		case errors.Is(err, event.ErrTooOld):
 			o.reset = "cursor_too_old"
 		case errors.Is(err, broker.ErrCursorAhead):
 			o.reset = "cursor_ahead"

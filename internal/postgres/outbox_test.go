@@ -31,14 +31,14 @@ func TestVacuumMakesRoomForWriters(t *testing.T) {
 		sizes = append(sizes, outboxSize(t, db))
 	}
 	if sizes[4] != sizes[1] {
-		t.Errorf("the outbox has %d bytes after so many rounds of writing, want the same from the second on", sizes)
+		t.Errorf("the outbox's rows take %d bytes after so many rounds of writing, want the same from the second on", sizes)
 	}
 }
 
 func outboxSize(t *testing.T, db *postgres.DB) int64 {
 	t.Helper()
 	var size int64
-	if err := db.Pool().QueryRow(t.Context(), "SELECT pg_total_relation_size('herald.outbox')").Scan(&size); err != nil {
+	if err := db.Pool().QueryRow(t.Context(), "SELECT pg_relation_size('herald.outbox')").Scan(&size); err != nil {
 		t.Fatal(err)
 	}
 	return size

@@ -85,7 +85,7 @@ func (s *subscriber) run(ctx context.Context) error {
 		switch {
 		case errors.Is(err, hub.ErrSlow):
 			s.slow++
-		case errors.Is(err, broker.ErrCursorAhead), errors.Is(err, broker.ErrCursorTooOld):
+		case errors.Is(err, broker.ErrCursorAhead), errors.Is(err, event.ErrTooOld):
 			return fmt.Errorf("%s at %d: %w", s.got.name, s.last.Load(), err)
 		default:
 			if err := unexpected(err); err != nil {

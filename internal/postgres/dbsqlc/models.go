@@ -26,20 +26,15 @@ type Artifact struct {
 	CreatedAt time.Time
 }
 
-// A row is one entry of the log, and never changes. Appended by the leading sequencer alone; seq has no gaps. Old rows go a whole partition at a time.
-type Event struct {
-	Seq        int64
-	ID         uuid.UUID
-	Type       string
-	Topics     []string
-	JobID      *uuid.UUID
-	JobVersion int64
-	Actor      string
-	// When its writer's transaction began.
-	CreatedAt time.Time
-	// When the sequencer gave it its seq.
-	RecordedAt time.Time
-	Payload    []byte
+// A row is a stretch of the log that is kept, archived and dropped as one: a partition of events, event_topics and log_batches. Made ahead by the leading sequencer.
+type HeraldLogPartition struct {
+	FirstSeq int64
+	LastSeq  int64
+	// That of its last batch, once it was dropped: the chain goes on from there.
+	Digest []byte
+	// The manifest of its archive, once there is one.
+	Archive   []byte
+	DroppedAt *time.Time
 }
 
 // A row is a job as its worker last reported it. Written by postgres.DB, in the transaction that also tells of it in the outbox. Half of each page stays free and no index covers what progress changes, so that progress is a HOT update.

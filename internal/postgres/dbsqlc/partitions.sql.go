@@ -55,6 +55,115 @@ func (q *Queries) BatchListAfter(ctx context.Context, arg BatchListAfterParams) 
 	return items, nil
 }
 
+const batchListWithin = `-- name: BatchListWithin :many
+SELECT b.first_seq, b.last_seq, b.recorded_at, b.leaves, b.digest FROM herald.log_batches b
+WHERE b.last_seq > $1 AND b.last_seq <= $2
+    OR b.last_seq = (SELECT min(later.last_seq) FROM herald.log_batches later WHERE later.last_seq > $1)
+ORDER BY b.last_seq
+`
+
+type BatchListWithinParams struct {
+	After int64
+	Upto  int64
+}
+
+type BatchListWithinRow struct {
+	FirstSeq   int64
+	LastSeq    int64
+	RecordedAt time.Time
+	Leaves     []byte
+	Digest     []byte
+}
+
+// Reads the batches that end after one seq and up to another, in order; the first one even when it ends later.
+func (q *Queries) BatchListWithin(ctx context.Context, arg BatchListWithinParams) ([]BatchListWithinRow, error) {
+	rows, err := q.db.Query(ctx, batchListWithin, arg.After, arg.Upto)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	var items []BatchListWithinRow
+	for rows.Next() {
+		var i BatchListWithinRow
+		if err := rows.Scan(
+			&i.FirstSeq,
+			&i.LastSeq,
+			&i.RecordedAt,
+			&i.Leaves,
+			&i.Digest,
+		); err != nil {
+			return nil, err
+		}
+		items = append(items, i)
+	}
+	if err := rows.Err(); err != nil {
+		return nil, err
+	}
+	return items, nil
+}
+
+const logEnds = `-- name: LogEnds :one
+SELECT s.floor, coalesce(p.digest, decode(repeat('00', 32), 'hex'))::bytea AS floor_digest,
+    coalesce(b.last_seq, s.floor)::bigint AS head, coalesce(b.digest, p.digest, decode(repeat('00', 32), 'hex'))::bytea AS digest,
+    coalesce((SELECT min(e.seq) FROM herald.events e WHERE e.seq > coalesce(b.last_seq, s.floor)), 0)::bigint AS beyond
+FROM herald.log_state s
+LEFT JOIN herald.log_partitions p ON p.last_seq = s.floor AND s.floor > 0
+LEFT JOIN LATERAL (SELECT last_seq, digest FROM herald.log_batches ORDER BY last_seq DESC LIMIT 1) b ON TRUE
+`
+
+type LogEndsRow struct {
+	Floor       int64
+	FloorDigest []byte
+	Head        int64
+	Digest      []byte
+	Beyond      int64
+}
+
+// Reads both ends of the log as of one moment, and the first seq of an event behind the last batch.
+func (q *Queries) LogEnds(ctx context.Context) (LogEndsRow, error) {
+	row := q.db.QueryRow(ctx, logEnds)
+	var i LogEndsRow
+	err := row.Scan(
+		&i.Floor,
+		&i.FloorDigest,
+		&i.Head,
+		&i.Digest,
+		&i.Beyond,
+	)
+	return i, err
+}
+
+const logFloor = `-- name: LogFloor :one
+SELECT floor FROM herald.log_state
+`
+
+// Reads the last seq that is no longer kept.
+func (q *Queries) LogFloor(ctx context.Context) (int64, error) {
+	row := q.db.QueryRow(ctx, logFloor)
+	var floor int64
+	err := row.Scan(&floor)
+	return floor, err
+}
+
+const logRaiseFloor = `-- name: LogRaiseFloor :execrows
+UPDATE herald.log_state SET floor = $1 WHERE floor = $2
+    AND $1 <= (SELECT max(last_seq) FROM herald.log_batches)
+`
+
+type LogRaiseFloorParams struct {
+	Upto    int64
+	FromSeq int64
+}
+
+// Moves the floor from one seq up to another that has been given.
+func (q *Queries) LogRaiseFloor(ctx context.Context, arg LogRaiseFloorParams) (int64, error) {
+	result, err := q.db.Exec(ctx, logRaiseFloor, arg.Upto, arg.FromSeq)
+	if err != nil {
+		return 0, err
+	}
+	return result.RowsAffected(), nil
+}
+
 const partitionAdd = `-- name: PartitionAdd :one
 SELECT herald.extend_log($1)::bigint AS last_seq
 `
@@ -65,6 +174,86 @@ func (q *Queries) PartitionAdd(ctx context.Context, size int64) (int64, error) {
 	var last_seq int64
 	err := row.Scan(&last_seq)
 	return last_seq, err
+}
+
+const partitionDue = `-- name: PartitionDue :one
+SELECT p.first_seq, p.last_seq, p.archive, b.digest,
+    coalesce(before.digest, decode(repeat('00', 32), 'hex'))::bytea AS digest_before
+FROM herald.log_state s
+JOIN herald.log_partitions p ON p.first_seq = s.floor + 1 AND p.dropped_at IS NULL
+    AND p.last_seq <= (SELECT max(last_seq) FROM herald.log_batches)
+LEFT JOIN herald.log_partitions before ON before.last_seq = s.floor
+LEFT JOIN herald.log_batches b ON b.last_seq = p.last_seq
+LEFT JOIN herald.events e ON e.seq = p.last_seq
+WHERE $1::float8 >= 0
+        AND coalesce(e.recorded_at, b.recorded_at, '-infinity') < now() - make_interval(secs => $1::float8)
+    OR $2::bigint > 0 AND $2::bigint < (
+        SELECT sum(pg_total_relation_size(c.oid))
+        FROM herald.log_partitions kept
+        CROSS JOIN unnest(ARRAY['events', 'event_topics', 'log_batches']) AS parent (name)
+        JOIN pg_catalog.pg_class c ON c.relname = parent.name || '_' || kept.first_seq
+            AND c.relnamespace = 'herald'::regnamespace
+        WHERE kept.dropped_at IS NULL
+    )
+`
+
+type PartitionDueParams struct {
+	AgeSeconds float64
+	Size       int64
+}
+
+type PartitionDueRow struct {
+	FirstSeq     int64
+	LastSeq      int64
+	Archive      []byte
+	Digest       []byte
+	DigestBefore []byte
+}
+
+// Finds the oldest partition if it is to go: full, and its last event older than the age (below zero: none is), or all
+// partitions larger together than the size (0: no bound).
+func (q *Queries) PartitionDue(ctx context.Context, arg PartitionDueParams) (PartitionDueRow, error) {
+	row := q.db.QueryRow(ctx, partitionDue, arg.AgeSeconds, arg.Size)
+	var i PartitionDueRow
+	err := row.Scan(
+		&i.FirstSeq,
+		&i.LastSeq,
+		&i.Archive,
+		&i.Digest,
+		&i.DigestBefore,
+	)
+	return i, err
+}
+
+const partitionList = `-- name: PartitionList :many
+SELECT first_seq, last_seq, digest, archive, dropped_at FROM herald.log_partitions ORDER BY first_seq
+`
+
+// Lists all partitions there have been, in order.
+func (q *Queries) PartitionList(ctx context.Context) ([]HeraldLogPartition, error) {
+	rows, err := q.db.Query(ctx, partitionList)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	var items []HeraldLogPartition
+	for rows.Next() {
+		var i HeraldLogPartition
+		if err := rows.Scan(
+			&i.FirstSeq,
+			&i.LastSeq,
+			&i.Digest,
+			&i.Archive,
+			&i.DroppedAt,
+		); err != nil {
+			return nil, err
+		}
+		items = append(items, i)
+	}
+	if err := rows.Err(); err != nil {
+		return nil, err
+	}
+	return items, nil
 }
 
 const partitionListEnds = `-- name: PartitionListEnds :many
@@ -90,4 +279,40 @@ func (q *Queries) PartitionListEnds(ctx context.Context, head int64) ([]int64, e
 		return nil, err
 	}
 	return items, nil
+}
+
+const partitionSetArchive = `-- name: PartitionSetArchive :execrows
+UPDATE herald.log_partitions SET archive = $1 WHERE first_seq = $2 AND dropped_at IS NULL
+`
+
+type PartitionSetArchiveParams struct {
+	Archive  []byte
+	FirstSeq int64
+}
+
+// Keeps the manifest of a partition's archive.
+func (q *Queries) PartitionSetArchive(ctx context.Context, arg PartitionSetArchiveParams) (int64, error) {
+	result, err := q.db.Exec(ctx, partitionSetArchive, arg.Archive, arg.FirstSeq)
+	if err != nil {
+		return 0, err
+	}
+	return result.RowsAffected(), nil
+}
+
+const partitionSetDropped = `-- name: PartitionSetDropped :execrows
+UPDATE herald.log_partitions SET digest = $1, dropped_at = now() WHERE first_seq = $2 AND dropped_at IS NULL
+`
+
+type PartitionSetDroppedParams struct {
+	Digest   []byte
+	FirstSeq int64
+}
+
+// Says that a partition is no longer kept, and where the chain goes on.
+func (q *Queries) PartitionSetDropped(ctx context.Context, arg PartitionSetDroppedParams) (int64, error) {
+	result, err := q.db.Exec(ctx, partitionSetDropped, arg.Digest, arg.FirstSeq)
+	if err != nil {
+		return 0, err
+	}
+	return result.RowsAffected(), nil
 }
