@@ -116,6 +116,7 @@ func (b *Broker) follow(ctx context.Context, grown <-chan struct{}) error {
 		for more := true; err == nil && more; {
 			more, err = b.read(ctx)
 		}
+		started = started && !errors.Is(err, event.ErrTooOld)
 		if err == nil {
 			b.readyOnce.Do(func() { close(b.ready) })
 		}
@@ -134,7 +135,9 @@ func (b *Broker) follow(ctx context.Context, grown <-chan struct{}) error {
 }
 
 // start begins a little before the head of the log, so that the clients who come
-// back after a restart find in memory what they have missed.
+// back after a restart find in memory what they have missed. Where the log's
+// floor has passed the broker, the streams there are have missed events: they
+// end.
 func (b *Broker) start(ctx context.Context) error {
 	floor, head, err := b.source.Bounds(ctx)
 	if err != nil {
@@ -142,6 +145,7 @@ func (b *Broker) start(ctx context.Context) error {
 	}
 	b.mu.Lock()
 	defer b.mu.Unlock()
+	b.hub.Interrupt(event.ErrTooOld)
 	b.recent.reset(max(floor, head-event.Seq(b.config.Preload)))
 	return nil
 }

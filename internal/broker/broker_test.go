@@ -43,6 +43,14 @@ func (l *fakeLog) append(topics ...event.Topic) {
 	}
 }
 
+// drop raises the floor.
+func (l *fakeLog) drop(upto event.Seq) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.events = l.events[upto-l.floor:]
+	l.floor = upto
+}
+
 func (l *fakeLog) announce() {
 	l.mu.Lock()
 	grown := l.grown
@@ -74,6 +82,9 @@ func (l *fakeLog) Events(_ context.Context, after event.Seq, limit int) ([]event
 	if l.fail != nil {
 		return nil, l.fail
 	}
+	if after < l.floor {
+		return nil, event.ErrTooOld
+	}
 	rest := l.events[after-l.floor:]
 	return slices.Clone(rest[:min(limit, len(rest))]), nil
 }
@@ -84,6 +95,9 @@ func (l *fakeLog) EventsOfTopics(
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.pages++
+	if after < l.floor {
+		return nil, event.ErrTooOld
+	}
 	var found []event.Event
 	for _, e := range l.events {
 		if e.Seq > after && e.Seq <= upto && len(found) < limit && slices.Contains(topics, e.Topics[0]) {
@@ -188,6 +202,66 @@ func TestSubscribeRefusesCursorsOutsideTheLog(t *testing.T) {
 			if s != nil {
 				s.Close()
 			}
+		}
+	})
+}
+
+func TestAReplayEndsWhenWhatItNeedsIsGone(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		log := &fakeLog{}
+		for range 20 {
+			log.append("all")
+		}
+		b, _, stop := start(log, broker.Config{Preload: 2, Page: 5})
+		defer stop()
+		s, err := b.Subscribe(t.Context(), []event.Topic{"all"}, 0)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer s.Close()
+		if frames, err := s.Next(t.Context()); err != nil || len(frames) != 5 {
+			t.Fatalf("Next() = %d frames, %v, want 5", len(frames), err)
+		}
+		log.drop(10)
+		if frames, err := s.Next(t.Context()); !errors.Is(err, event.ErrTooOld) {
+			t.Errorf("Next() = %v, %v, want %v", frames, err, event.ErrTooOld)
+		}
+	})
+}
+
+// A broker that the log's floor has passed begins anew, and ends the streams
+// that would miss events.
+func TestABrokerThatWasOvertakenBeginsAnew(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		log := &fakeLog{}
+		log.append("all", "all")
+		b, _, stop := start(log, broker.Config{Poll: time.Hour})
+		defer stop()
+		s, err := b.Subscribe(t.Context(), []event.Topic{"all"}, 2)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer s.Close()
+		synctest.Wait()
+		log.append("all", "all", "all")
+		log.drop(4)
+		log.announce()
+		if frames, err := s.Next(t.Context()); !errors.Is(err, event.ErrTooOld) {
+			t.Errorf("Next() = %v, %v, want %v", frames, err, event.ErrTooOld)
+		}
+		time.Sleep(time.Second)
+		if s, err := b.Subscribe(t.Context(), []event.Topic{"all"}, 2); !errors.Is(err, event.ErrTooOld) {
+			t.Errorf("Subscribe() = %v, %v, want %v", s, err, event.ErrTooOld)
+		}
+		again, err := b.Subscribe(t.Context(), []event.Topic{"all"}, 4)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer again.Close()
+		if diff := cmp.Diff([]event.Seq{5}, read(t, again)); diff != "" {
+			t.Errorf("-want +got:\n%s", diff)
 		}
 	})
 }

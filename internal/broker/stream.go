@@ -21,7 +21,8 @@ type Stream struct {
 
 // Next waits for events and returns them in the order of Seq: each once, and
 // none left out but progress that a newer one has replaced. It returns the
-// errors of hub.Subscription.Next, ctx's, or that of the replay.
+// errors of hub.Subscription.Next, ctx's, or that of the replay:
+// event.ErrTooOld when what is missing is no longer kept.
 func (s *Stream) Next(ctx context.Context) ([]*hub.Frame, error) {
 	for s.live == nil {
 		if s.join() {

@@ -203,29 +203,6 @@ func TestACursorAheadOfTheLogIsReset(t *testing.T) {
 	f.next("stream.snapshot")
 }
 
-func TestACursorOlderThanTheLogIsReset(t *testing.T) {
-	t.Parallel()
-	s := setup(t)
-	j := s.startJob(t, "demo")
-	s.begin(t, j)
-	f := s.follow(t, s.token(t, "demo"), "lastEventId=0")
-	f.next("stream.open")
-	f.next("job.queued")
-	f.next("job.started")
-	f.close()
-	// Another node, with no memory of what has been removed from the log since.
-	if _, err := s.db.Pool().Exec(t.Context(), "UPDATE herald.log_state SET floor = 1"); err != nil {
-		t.Fatal(err)
-	}
-	second := s.secondNode(t)
-	g := second.follow(t, s.token(t, "demo"), "lastEventId=0")
-	g.next("stream.open")
-	if e := g.next("stream.reset"); e.Data != `{"reason":"cursor_too_old"}` {
-		t.Errorf("stream.reset says %s", e.Data)
-	}
-	g.next("stream.snapshot")
-}
-
 func TestHeartbeats(t *testing.T) {
 	t.Parallel()
 	s := setup(t, func(d *httpapi.Deps) { d.Heartbeat = 10 * time.Millisecond })

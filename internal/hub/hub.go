@@ -106,6 +106,18 @@ func (h *Hub) Close() {
 	}
 }
 
+// Interrupt ends every subscription there is with the error; there may be new
+// ones. What is queued can still be taken.
+func (h *Hub) Interrupt(err error) {
+	h.mu.RLock()
+	defer h.mu.RUnlock()
+	for _, subs := range h.byTopic {
+		for s := range subs {
+			s.end(err)
+		}
+	}
+}
+
 func (h *Hub) remove(s *Subscription) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
