@@ -127,9 +127,7 @@ func TestAReplayUnderWayEndsWhenItsPartitionGoes(t *testing.T) {
 	other := start(t, s.db, func(d *httpapi.Deps) { d.Broker = slow })
 	f := other.follow(t, s.token(t, "demo"), "topic=user:demo&lastEventId=0")
 	f.next("stream.open")
-	f.next("job.queued")
-	f.next("job.started")
-	last := f.next("job.message")
+	last := f.next("job.queued") // a replay's first page is small
 	<-gated.asked
 	s.dropAll(t)
 	close(gated.open)
