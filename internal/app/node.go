@@ -18,6 +18,7 @@ import (
 	"gocloud.dev/blob"
 	_ "gocloud.dev/blob/fileblob" // the folder that blobs are kept in by default
 
+	"herald/internal/archive"
 	"herald/internal/auth"
 	"herald/internal/broker"
 	"herald/internal/bus/pgbus"
@@ -37,7 +38,7 @@ import (
 
 // Roles say what a node does.
 type Roles struct {
-	API    bool // serves the API and the web app, and sequences the log when it leads
+	API    bool // serves the API and the web app; sequences the log, and lets its oldest part go, when it leads
 	Worker bool // works jobs
 }
 
@@ -130,12 +131,25 @@ func (b *build) api(ctx context.Context, ready func(net.Addr)) error {
 		return err
 	}
 	sequencer := eventlog.NewSequencer(b.db, b.log, eventlog.Config{Metrics: sequencing})
-	b.back = append(b.back, sequencer.Run, follower.Run)
+	retention := eventlog.NewRetention(b.db, b.log, b.retention())
+	b.back = append(b.back, sequencer.Run, retention.Run, follower.Run)
 	b.front = append(b.front, func(ctx context.Context) error {
 		ready(listener.Addr())
 		return serve(ctx, listener, handler, fanout, b.log)
 	})
 	return nil
+}
+
+// retention is how long the log is kept.
+func (b *build) retention() eventlog.RetentionConfig {
+	c := eventlog.RetentionConfig{Age: time.Duration(b.config.RetainAge), Size: int64(b.config.RetainSize)}
+	if c.Age == 0 {
+		c.Age = -1 // for ever
+	}
+	if b.config.RetainArchive {
+		c.Archive = archive.NewStore(b.bucket)
+	}
+	return c
 }
 
 // worker adds what works jobs.

@@ -25,6 +25,9 @@ type Config struct {
 	Node          string `help:"This node's name; no two that run at once may share it (default: made up)." env:"HERALD_NODE" placeholder:"NAME"`
 	Workers       int    `help:"Jobs worked at once." default:"2" env:"HERALD_WORKERS"`
 	MaxUploadSize Bytes  `help:"Largest upload, such as 500MiB or 20GiB." default:"20GiB" env:"HERALD_MAX_UPLOAD_SIZE"`
+	RetainAge     Age    `help:"How long events are kept, such as 90d or 36h; 0: for ever." default:"90d" env:"HERALD_RETAIN_AGE"`
+	RetainSize    Bytes  `help:"How large the log may get before its oldest part goes, such as 50GiB; 0: any size." default:"0" env:"HERALD_RETAIN_SIZE"`
+	RetainArchive bool   `help:"Whether what goes is archived in the blob store first." default:"true" negatable:"" env:"HERALD_RETAIN_ARCHIVE"`
 	LogLevel      string `help:"Least level logged: debug, info, warn or error." enum:"debug,info,warn,error" default:"info" env:"HERALD_LOG_LEVEL"`
 	LogFormat     string `help:"How to log: text or json." enum:"text,json" default:"text" env:"HERALD_LOG_FORMAT"`
 }
@@ -57,6 +60,9 @@ func (c *Config) Complete() error {
 	}
 	if c.MaxUploadSize < 1 {
 		return errors.New("--max-upload-size: want at least 1 byte")
+	}
+	if c.RetainAge < 0 {
+		return errors.New("--retain-age: want 0 or more, such as 90d")
 	}
 	return nil
 }

@@ -4,6 +4,7 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
 	"herald/internal/config"
 )
@@ -40,6 +41,7 @@ func TestCompleteNamesTheSettingToChange(t *testing.T) {
 	}{
 		{"no port", func(c *config.Config) { c.Addr = "localhost" }, "--addr"},
 		{"no workers", func(c *config.Config) { c.Workers = 0 }, "--workers"},
+		{"an age that has not begun", func(c *config.Config) { c.RetainAge = -1 }, "--retain-age"},
 		{"no upload", func(c *config.Config) { c.MaxUploadSize = 0 }, "--max-upload-size"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
@@ -86,6 +88,24 @@ func TestBytesRefuses(t *testing.T) {
 	t.Parallel()
 	for _, text := range []string{"", "x", "-1", "1XB", "MiB", "NaN", "1e30GiB", "9e18 TiB"} {
 		var got config.Bytes
+		if err := got.UnmarshalText([]byte(text)); err == nil {
+			t.Errorf("UnmarshalText(%q) = %v, want an error", text, got)
+		}
+	}
+}
+
+func TestAge(t *testing.T) {
+	t.Parallel()
+	for text, want := range map[string]config.Age{
+		"0": 0, "90d": 90 * 24 * config.Age(time.Hour), "0d": 0, "36h": 36 * config.Age(time.Hour), "1h30m": 90 * config.Age(time.Minute),
+	} {
+		var got config.Age
+		if err := got.UnmarshalText([]byte(text)); err != nil || got != want {
+			t.Errorf("UnmarshalText(%q) = %v, %v, want %v", text, got, err, want)
+		}
+	}
+	for _, text := range []string{"", "d", "-1d", "1.5d", "-1h", "90", "999999999d", "x"} {
+		var got config.Age
 		if err := got.UnmarshalText([]byte(text)); err == nil {
 			t.Errorf("UnmarshalText(%q) = %v, want an error", text, got)
 		}
