@@ -23,6 +23,8 @@ type cli struct {
 	Serve   serveCmd   `cmd:"" help:"Run an API node: the API, the streams and the web app."`
 	Work    workCmd    `cmd:"" help:"Run a worker node: it takes jobs from the queue."`
 	Migrate migrateCmd `cmd:"" help:"Bring the database's schema up to this program's version."`
+	Events  eventsCmd  `cmd:"" help:"Print the log, or its archives, as NDJSON or as a table."`
+	Verify  verifyCmd  `cmd:"" help:"Check the whole log and its archives against the audit chain."`
 	Token   tokenCmd   `cmd:"" help:"Print a signed token, or a sign-in link, for a user."`
 }
 

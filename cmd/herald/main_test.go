@@ -10,12 +10,11 @@ import (
 	"sync"
 	"testing"
 
-	"go.uber.org/goleak"
-
 	"herald/internal/auth"
+	"herald/internal/postgres/pgtest"
 )
 
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+func TestMain(m *testing.M) { pgtest.Main(m) }
 
 // terminalText is a terminal that a test looks at while a program writes to it.
 type terminalText struct {
