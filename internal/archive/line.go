@@ -91,6 +91,9 @@ var errLine = errors.New("neither an event nor a batch")
 
 // parseLine reads a line: an event, or a batch without leaves.
 func parseLine(text []byte) (event.Event, *chain.Batch, error) {
+	if e, ok := scanEvent(text); ok {
+		return e, nil, nil
+	}
 	var l line
 	if err := json.Unmarshal(text, &l); err != nil {
 		return event.Event{}, nil, fmt.Errorf("%w: %w", errLine, err)
