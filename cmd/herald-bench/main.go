@@ -22,7 +22,8 @@ import (
 
 // cli is the command line.
 type cli struct {
-	Log logCmd `cmd:"" help:"The log: reports a second against plain transactions, latency, and the sequencing ceiling."`
+	Log   logCmd   `cmd:"" help:"The log: reports a second against plain transactions, latency, and the sequencing ceiling."`
+	Bloat bloatCmd `cmd:"" help:"What the database grows to under a steady load, also while a transaction is held open."`
 }
 
 // output is how the figures are shown.
