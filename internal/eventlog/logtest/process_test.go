@@ -80,6 +80,10 @@ func spawnSequencer(logs io.Writer, url string, config eventlog.Config) (*proces
 	return spawn(logs, nil, asSequencer+"="+url, sequencerConfig+"="+string(text))
 }
 
+// partition is how many events a partition has, few enough for sequencers to be
+// killed while they make one.
+const partition = 500
+
 // runSequencer is the life of such a process.
 func runSequencer(url string) error {
 	ctx, cancel := context.WithCancel(context.Background())
@@ -93,7 +97,7 @@ func runSequencer(url string) error {
 	}
 	log := slog.New(slog.NewTextHandler(os.Stderr, nil)).With("pid", os.Getpid())
 	for ctx.Err() == nil {
-		db, err := postgres.Open(ctx, url, postgres.Config{MaxConns: 1})
+		db, err := postgres.Open(ctx, url, postgres.Config{MaxConns: 1, Partition: partition})
 		if err != nil {
 			_ = rest(ctx, 50*time.Millisecond)
 			continue

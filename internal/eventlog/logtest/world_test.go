@@ -2,6 +2,7 @@ package logtest_test
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"log/slog"
 	"math/rand/v2"
@@ -13,6 +14,7 @@ import (
 
 	"herald/internal/broker"
 	"herald/internal/bus/pgbus"
+	"herald/internal/chain"
 	"herald/internal/event"
 	"herald/internal/eventlog"
 	"herald/internal/hub"
@@ -38,9 +40,6 @@ type world struct {
 	subscribers []*subscriber
 
 	terminated int // backends; owned by terminateBackends
-
-	// verifyChain checks the log's digests; nil: it has none.
-	verifyChain func(context.Context, *postgres.DB) error
 }
 
 func (w *world) rng(n uint64) *rand.Rand { return rand.New(rand.NewPCG(w.seed, n)) }
@@ -300,12 +299,26 @@ func (w *world) check(ctx context.Context, log []event.Event) {
 	if err != nil || floor != 0 || head != event.Seq(len(log)) {
 		w.t.Errorf("Bounds() = %d, %d, %v, want 0 and %d", floor, head, err, len(log))
 	}
-	if w.verifyChain != nil {
-		if err := w.verifyChain(ctx, w.db); err != nil {
-			w.t.Errorf("the log's digests: %v", err)
-		}
+	if err := verifyChain(ctx, w.db, len(log)); err != nil {
+		w.t.Errorf("the log's digests: %v", err)
 	}
 	w.sum(len(log))
+}
+
+// verifyChain computes the log's digests anew.
+func verifyChain(ctx context.Context, db *postgres.DB, events int) error {
+	floor, head, beyond, err := db.Ends(ctx)
+	if err != nil {
+		return err
+	}
+	v := chain.NewVerifier(floor, nil)
+	if err := errors.Join(db.Scan(ctx, floor.Seq, head.Seq, v), v.End(head)); err != nil {
+		return err
+	}
+	if int(v.Events()) != events || beyond != 0 {
+		return fmt.Errorf("%d events of %d are in the chain, and seq %d is behind it", v.Events(), events, beyond)
+	}
+	return nil
 }
 
 // checkTopics compares a replay by topic with the log.
