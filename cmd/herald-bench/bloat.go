@@ -25,6 +25,7 @@ type bloatCmd struct {
 // bloatLine is what the database is like at one moment.
 type bloatLine struct {
 	at      time.Duration
+	head    event.Seq
 	rate    float64 // events sequenced a second since the line before
 	rows    float64 // MiB of the outbox's rows, free room included
 	indexes float64 // MiB of its indexes
@@ -92,8 +93,8 @@ func (c *bloatCmd) write(ctx context.Context, m *mode) error {
 				if err == nil {
 					_, err = m.db.Publish(ctx, publication)
 				}
-				if err != nil && ctx.Err() == nil {
-					return err
+				if err != nil {
+					return unlessOver(ctx, err)
 				}
 			}
 		})
@@ -114,10 +115,17 @@ func (c *bloatCmd) hold(ctx context.Context, m *mode) error {
 		rest(ctx, c.Hold)
 		return nil
 	})
-	if ctx.Err() != nil {
+	return unlessOver(ctx, err)
+}
+
+// unlessOver is the error, or nil where it comes of the time being over.
+func unlessOver(ctx context.Context, err error) error {
+	select {
+	case <-ctx.Done():
 		return nil
+	default:
+		return err
 	}
-	return err
 }
 
 // rest waits, and reports whether the whole time went by.
@@ -134,41 +142,42 @@ func rest(ctx context.Context, d time.Duration) bool {
 func (c *bloatCmd) watch(ctx context.Context, m *mode) ([]bloatLine, error) {
 	const looks = 30
 	var lines []bloatLine
-	began, before := time.Now(), time.Now()
+	began := time.Now()
+	before := began
 	head, err := m.db.Head(ctx)
-	if err != nil {
-		return nil, err
-	}
-	for i := range looks {
-		var waits []float64
-		for next := began.Add(c.For / looks * time.Duration(i+1)); time.Until(next) > time.Second; {
-			wait, err := c.probe(ctx, m.db, m)
-			if err != nil {
-				break
-			}
-			waits = append(waits, wait)
-			if !rest(ctx, 200*time.Millisecond) {
-				break
-			}
-		}
-		if ctx.Err() != nil {
+	for i := 0; i < looks && err == nil; i++ {
+		var line bloatLine
+		if line, err = c.look(ctx, m, began.Add(c.For/looks*time.Duration(i+1))); err != nil {
 			break
 		}
-		line := bloatLine{at: time.Since(began), latency: quantile(waits, 0.5)}
-		now, err := m.db.Head(ctx)
-		if err != nil {
-			break
-		}
-		line.rate = float64(now-head) / time.Since(before).Seconds()
-		head, before = now, time.Now()
+		now := time.Now()
+		line.at = now.Sub(began)
+		line.rate = float64(line.head-head) / now.Sub(before).Seconds()
 		line.held = line.at > c.For/3 && line.at < c.For/3+c.Hold
-		if err := line.measure(ctx, m.db, float64(head)); err != nil {
-			break
-		}
+		head, before = line.head, now
 		fmt.Fprintf(os.Stderr, "%v: %.0f/s, outbox %.1f+%.1f MiB\n", line.at.Round(time.Second), line.rate, line.rows, line.indexes)
 		lines = append(lines, line)
 	}
-	return lines, nil
+	return lines, unlessOver(ctx, err)
+}
+
+// look sends events through the log until shortly before the time given, and then
+// measures.
+func (c *bloatCmd) look(ctx context.Context, m *mode, until time.Time) (line bloatLine, err error) {
+	var waits []float64
+	for time.Until(until) > time.Second {
+		wait, err := c.probe(ctx, m.db, m)
+		if err != nil {
+			return line, err
+		}
+		waits = append(waits, wait)
+		rest(ctx, 200*time.Millisecond)
+	}
+	line.latency = quantile(waits, 0.5)
+	if line.head, err = m.db.Head(ctx); err != nil {
+		return line, err
+	}
+	return line, line.measure(ctx, m.db)
 }
 
 // probe returns how long an event takes into the log.
@@ -185,14 +194,14 @@ func (c *bloatCmd) probe(ctx context.Context, db *postgres.DB, m *mode) (float64
 	return milliseconds(time.Since(began)), err
 }
 
-func (l *bloatLine) measure(ctx context.Context, db *postgres.DB, events float64) error {
+func (l *bloatLine) measure(ctx context.Context, db *postgres.DB) error {
 	const mib = 1 << 20
 	var log float64
 	err := db.Pool().QueryRow(ctx, `SELECT pg_relation_size('herald.outbox'), pg_indexes_size('herald.outbox'),
 		pg_total_relation_size('herald.jobs'), (SELECT sum(pg_total_relation_size(relid)) FROM (
 			SELECT relid FROM pg_partition_tree('herald.events') UNION ALL SELECT relid FROM pg_partition_tree('herald.event_topics')
 			UNION ALL SELECT relid FROM pg_partition_tree('herald.log_batches')) parts)`).Scan(&l.rows, &l.indexes, &l.jobs, &log)
-	l.rows, l.indexes, l.jobs, l.log = l.rows/mib, l.indexes/mib, l.jobs/mib, log/max(events, 1)
+	l.rows, l.indexes, l.jobs, l.log = l.rows/mib, l.indexes/mib, l.jobs/mib, log/max(float64(l.head), 1)
 	return err
 }
 

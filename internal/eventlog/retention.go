@@ -34,6 +34,8 @@ type Keeper interface {
 	// SetDropped raises the log's floor to the end of the partition: from then on
 	// no reader counts on it.
 	SetDropped(ctx context.Context, p Partition) error
+	// ExpireKeys removes the idempotency keys that have expired.
+	ExpireKeys(ctx context.Context) error
 	// Sweep removes the tables of all partitions below the floor, wherever an
 	// earlier Sweep was interrupted.
 	Sweep(ctx context.Context) error
@@ -101,7 +103,8 @@ func (r *Retention) Run(ctx context.Context) error {
 	return nil
 }
 
-// Once lets go all partitions that are due, or returns ErrNotKeeper when
+// Once lets go all partitions that are due, and what is kept of idempotency keys
+// that have expired, or returns ErrNotKeeper when
 // another session is at it.
 func (r *Retention) Once(ctx context.Context) error {
 	keeper, err := r.partitions.Keep(ctx)
@@ -109,6 +112,9 @@ func (r *Retention) Once(ctx context.Context) error {
 		return err
 	}
 	defer keeper.Close()
+	if err := keeper.ExpireKeys(ctx); err != nil {
+		return err
+	}
 	for {
 		// Before anything else, what an interrupted one has left.
 		if err := keeper.Sweep(ctx); err != nil {

@@ -82,30 +82,44 @@ func poolConfig(url string) (*pgxpool.Config, error) {
 	config.ConnConfig.ConnectTimeout = 5 * time.Second
 	config.ConnConfig.DialFunc = newDialer().DialContext
 	config.ConnConfig.RuntimeParams["application_name"] = "herald"
-	// Our statements are short and always the same: compiling one, or planning it
-	// anew over all partitions of the log, takes longer than running it.
-	config.ConnConfig.RuntimeParams["jit"] = "off"
-	config.ConnConfig.RuntimeParams["plan_cache_mode"] = "force_generic_plan"
-	config.AfterConnect = func(_ context.Context, conn *pgx.Conn) error {
-		conn.TypeMap().RegisterType(&pgtype.Type{
-			Name: "timestamptz", OID: pgtype.TimestamptzOID, Codec: &pgtype.TimestamptzCodec{ScanLocation: time.UTC},
-		})
-		return nil
-	}
+	config.AfterConnect = configure
 	return config, nil
 }
 
+// settings are those of every connection. Statements are short and always the
+// same: to compile one, or to plan it anew over all partitions of the log, takes
+// longer than to run it. A client that the network no longer leads to is given
+// up by the server too, and its locks with it. They are set by statements, since a
+// pooler takes few settings when a connection is made.
+const settings = `SET jit = off; SET plan_cache_mode = force_generic_plan; SET tcp_keepalives_idle = 3;
+SET tcp_keepalives_interval = 1; SET tcp_keepalives_count = 3; SET tcp_user_timeout = 5000`
+
+// configure makes a new connection as all are.
+func configure(ctx context.Context, conn *pgx.Conn) error {
+	conn.TypeMap().RegisterType(&pgtype.Type{
+		Name: "timestamptz", OID: pgtype.TimestamptzOID, Codec: &pgtype.TimestamptzCodec{ScanLocation: time.UTC},
+	})
+	if _, err := conn.Exec(ctx, settings); err != nil {
+		return fmt.Errorf("configure a connection: %w", err)
+	}
+	return nil
+}
+
 // session opens a connection outside the pool, for what holds one for long.
-// The settings are the connection's own.
-func (db *DB) session(ctx context.Context, settings map[string]string) (*pgx.Conn, error) {
+// The parameters are the connection's own.
+func (db *DB) session(ctx context.Context, parameters map[string]string) (*pgx.Conn, error) {
 	config, err := poolConfig(db.url)
 	if err != nil {
 		return nil, err
 	}
-	maps.Copy(config.ConnConfig.RuntimeParams, settings)
+	maps.Copy(config.ConnConfig.RuntimeParams, parameters)
 	conn, err := pgx.ConnectConfig(ctx, config.ConnConfig)
 	if err != nil {
 		return nil, fmt.Errorf("connect to the database: %w", err)
+	}
+	if err := configure(ctx, conn); err != nil {
+		_ = conn.Close(context.WithoutCancel(ctx))
+		return nil, err
 	}
 	return conn, nil
 }

@@ -59,14 +59,3 @@ func (db *DB) takeKey(ctx context.Context, tx pgx.Tx, use keyUse, answer any) (j
 	}
 	return keyAnswer(ctx, tx, use) // the row is locked since the insert met it, so it is there
 }
-
-// ExpireKeys removes idempotency keys that have expired, at most limit of them,
-// and returns how many. An expired key counts as unseen whether or not it has
-// been removed.
-func (db *DB) ExpireKeys(ctx context.Context, limit int) (int, error) {
-	n, err := db.queries().KeyDeleteExpired(ctx, int32(limit))
-	if err != nil {
-		return 0, fmt.Errorf("remove expired idempotency keys: %w", err)
-	}
-	return int(n), nil
-}

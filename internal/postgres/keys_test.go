@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"log/slog"
 	"sync"
 	"testing"
 	"time"
@@ -14,9 +15,9 @@ import (
 	"github.com/jackc/pgx/v5/pgconn"
 
 	"herald/internal/event"
+	"herald/internal/eventlog"
 	"herald/internal/job"
 	"herald/internal/postgres"
-	"herald/internal/postgres/pgtest"
 )
 
 // ask makes one request under a key in a transaction of its own, and returns the
@@ -286,27 +287,17 @@ func TestARepeatCompletesNothing(t *testing.T) {
 	}
 }
 
-func TestExpireKeysIsBounded(t *testing.T) {
+func TestRetentionRemovesExpiredKeys(t *testing.T) {
 	t.Parallel()
-	db, err := postgres.Open(t.Context(), pgtest.New(t), postgres.Config{KeyLifetime: time.Microsecond})
-	if err != nil {
+	db := open(t)
+	const insert = `INSERT INTO herald.idempotency_keys (scope, key, fingerprint, answer, expires_at)
+		SELECT 'publish:shop', n, sha256(''), '{}', now() + $2::interval FROM generate_series($3::int, $1::int) n`
+	execute(t, db.Pool(), insert, 25_000, "-1 second", 1)
+	execute(t, db.Pool(), insert, 25_003, "1 hour", 25_001)
+	if err := eventlog.NewRetention(db, slog.New(slog.DiscardHandler), eventlog.RetentionConfig{}).Once(t.Context()); err != nil {
 		t.Fatal(err)
 	}
-	t.Cleanup(db.Close)
-	for _, key := range []string{"a", "b", "c"} {
-		p := notice(key)
-		p.Key = key
-		if _, err := db.Publish(t.Context(), p); err != nil {
-			t.Fatal(err)
-		}
-	}
-	execute(t, db.Pool(), `INSERT INTO herald.idempotency_keys (scope, key, fingerprint, answer) VALUES ('publish:shop', 'd', sha256(''), '{}')`)
-	for _, want := range []int{2, 1, 0} {
-		if n, err := db.ExpireKeys(t.Context(), 2); n != want || err != nil {
-			t.Errorf("ExpireKeys(2) = %d, %v, want %d", n, err, want)
-		}
-	}
-	if n := count(t, db.Pool(), "SELECT count(*) FROM herald.idempotency_keys"); n != 1 {
-		t.Errorf("%d keys left, want the one that has not expired", n)
+	if n := count(t, db.Pool(), "SELECT count(*) FROM herald.idempotency_keys"); n != 3 {
+		t.Errorf("%d keys left, want the three that have not expired", n)
 	}
 }

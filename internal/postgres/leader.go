@@ -59,14 +59,10 @@ type leader struct {
 
 func (db *DB) leaderSession(ctx context.Context) (*leader, error) {
 	conn, err := db.session(ctx, map[string]string{
-		"synchronous_commit":      "on",  // a seq that somebody has seen must survive a crash
-		"enable_seqscan":          "off", // the outbox has no statistics to plan by: it is empty one moment and full the next
-		"enable_hashjoin":         "off",
-		"enable_mergejoin":        "off",
-		"tcp_keepalives_idle":     "3",
-		"tcp_keepalives_interval": "1",
-		"tcp_keepalives_count":    "3",
-		"tcp_user_timeout":        "5000",
+		"synchronous_commit": "on",  // a seq that somebody has seen must survive a crash
+		"enable_seqscan":     "off", // the outbox has no statistics to plan by: it is empty one moment and full the next
+		"enable_hashjoin":    "off",
+		"enable_mergejoin":   "off",
 	})
 	if err != nil {
 		return nil, err

@@ -263,8 +263,14 @@ func TestMigratingKeepsTheLog(t *testing.T) {
 		}
 		db.Pool().Reset()
 	}
-	if batches := checkChain(t, db); len(batches) != 3 {
+	batches := checkChain(t, db)
+	if len(batches) != 3 {
 		t.Errorf("%d batches, want 3", len(batches))
+	}
+	for _, b := range batches {
+		if last := before[b.Last-1].RecordedAt; !b.RecordedAt.Equal(last) {
+			t.Errorf("the batch to %d is of %v, want its last event's %v", b.Last, b.RecordedAt, last)
+		}
 	}
 	if diff := cmp.Diff(before, all(t, db)); diff != "" || len(before) != 10_001 {
 		t.Errorf("%d events became others:\n%s", len(before), diff)

@@ -43,3 +43,27 @@ func outboxSize(t *testing.T, db *postgres.DB) int64 {
 	}
 	return size
 }
+
+// A pooler may hand a connection on, so what each of ours needs is set on it by
+// statements.
+func TestEveryConnectionHasItsSettings(t *testing.T) {
+	t.Parallel()
+	db := open(t)
+	session, err := db.Session(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer session.Close(t.Context())
+	for name, want := range map[string]string{"jit": "off", "plan_cache_mode": "force_generic_plan"} {
+		var pooled, own string
+		if err := db.Pool().QueryRow(t.Context(), "SELECT current_setting($1)", name).Scan(&pooled); err != nil {
+			t.Fatal(err)
+		}
+		if err := session.QueryRow(t.Context(), "SELECT current_setting($1)", name).Scan(&own); err != nil {
+			t.Fatal(err)
+		}
+		if pooled != want || own != want {
+			t.Errorf("%s is %q in the pool and %q in a session, want %q", name, pooled, own, want)
+		}
+	}
+}

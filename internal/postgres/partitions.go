@@ -22,14 +22,9 @@ const keeperLock = 0x4865_7261_6c64_0002
 // returns eventlog.ErrNotKeeper when another session does.
 func (db *DB) Keep(ctx context.Context) (eventlog.Keeper, error) {
 	conn, err := db.session(ctx, map[string]string{
-		"jit": "off",
 		// While it waits for a lock on the log, the sequencer and new readers may
 		// have to wait behind it.
-		"lock_timeout":            "2s",
-		"tcp_keepalives_idle":     "3",
-		"tcp_keepalives_interval": "1",
-		"tcp_keepalives_count":    "3",
-		"tcp_user_timeout":        "5000",
+		"lock_timeout": "2s",
 	})
 	if err != nil {
 		return nil, err
@@ -130,6 +125,20 @@ ORDER BY p.first_seq, parent.name`
 type leftover struct {
 	Parent, Name      string
 	Attached, Pending bool // part of the log; on its way out of it
+}
+
+// ExpireKeys removes the idempotency keys that have expired.
+func (k *keeper) ExpireKeys(ctx context.Context) error {
+	const page = 10_000
+	for {
+		n, err := dbsqlc.New(k.conn).KeyDeleteExpired(ctx, page)
+		if err != nil {
+			return fmt.Errorf("remove expired idempotency keys: %w", err)
+		}
+		if n < page {
+			return nil
+		}
+	}
 }
 
 // Sweep removes the tables of all partitions below the floor. Each is detached

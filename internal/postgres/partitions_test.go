@@ -8,7 +8,6 @@ import (
 	"io"
 	"log/slog"
 	"slices"
-	"strings"
 	"testing"
 	"time"
 
@@ -22,7 +21,6 @@ import (
 	"herald/internal/eventlog"
 	"herald/internal/postgres"
 	"herald/internal/postgres/pgtest"
-	"herald/migrations"
 )
 
 // kept is a log with partitions of ten events, and where they are archived.
@@ -436,34 +434,4 @@ func (c *collector) Batch(chain.Batch) error { return nil }
 func (c *collector) Event(e event.Event) error {
 	c.events = append(c.events, e)
 	return nil
-}
-
-// Batches that were made of an older version's events get the time of the last
-// of these, which is what is checked.
-func TestMigratedBatchesHaveTheTimeOfTheirLastEvent(t *testing.T) {
-	t.Parallel()
-	k := fullLog(t)
-	if _, err := k.Pool().Exec(t.Context(), "UPDATE herald.log_batches SET recorded_at = now() + interval '1 hour'"); err != nil {
-		t.Fatal(err)
-	}
-	verify := func() error {
-		_, head, _, err := k.Ends(t.Context())
-		v := chain.NewVerifier(chain.Point{}, nil)
-		return errors.Join(err, k.Scan(t.Context(), 0, 45, v), v.End(head))
-	}
-	var f *chain.FaultError
-	if err := verify(); !errors.As(err, &f) || f.Seq != 1 {
-		t.Errorf("before: %v, want seq 1 altered", err)
-	}
-	text, err := migrations.Files.ReadFile("00007_batch_times.sql")
-	if err != nil {
-		t.Fatal(err)
-	}
-	up, _, _ := strings.Cut(string(text), "-- +goose Down")
-	if _, err := k.Pool().Exec(t.Context(), up); err != nil {
-		t.Fatal(err)
-	}
-	if err := verify(); err != nil {
-		t.Errorf("after: %v", err)
-	}
 }
