@@ -80,7 +80,7 @@ func (c *logCmd) Run(ctx context.Context) error {
 		name    string
 		measure func() ([]figure, error)
 	}{
-		{"latency", func() ([]figure, error) { return latency(ctx, ours, p) }},
+		{"latency", func() ([]figure, error) { return latency(ctx, modes, p) }},
 		{"takeover", func() ([]figure, error) { return takeover(ctx, ours, p) }},
 		{"reports", func() ([]figure, error) { return compareReports(ctx, modes, p) }},
 		{"batches", func() ([]figure, error) { return compareBatches(ctx, modes, p) }},

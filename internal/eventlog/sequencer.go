@@ -52,7 +52,7 @@ type Batch struct {
 // Config is how a Sequencer works. The zero Config is fit for use.
 type Config struct {
 	Batch      int           // most events appended at once; default 5000
-	Pause      time.Duration // rest after a batch that was not full, so that writers get the disk; default 3 ms
+	Pause      time.Duration // least rest after a batch that was not cut, so that writers get the disk; default 3 ms
 	Idle       time.Duration // time without events before the bell is armed; default 40 ms
 	Poll       time.Duration // longest sleep, should a ring be lost; default 5 s
 	Retry      time.Duration // rest before a new session, when one was lost; default 100 ms, and up to half of it longer
@@ -187,7 +187,7 @@ func (l *lead) step(ctx context.Context) error {
 	l.mark = l.mark.Following(batch)
 	if batch.Events > 0 {
 		l.config.Metrics.batchTime.Observe(now.Sub(began).Seconds())
-		return l.found(ctx, batch, now)
+		return l.found(ctx, batch, began, now)
 	}
 	switch {
 	case goesOn:
@@ -206,10 +206,15 @@ func (l *lead) step(ctx context.Context) error {
 	}
 }
 
+// longestPause bounds the rest after a batch, and with it what the rest adds to
+// an event's way.
+const longestPause = 10 * time.Millisecond
+
 // found decides what follows a batch: under sustained load the bell is disarmed
-// and writers get a pause, so that more of them share the next batch; a quiet
-// log is looked at again at once.
-func (l *lead) found(ctx context.Context, batch Batch, now time.Time) error {
+// and writers get a pause of twice the time that the batch took, so that they
+// have most of the machine and more of them share the next batch; a quiet log
+// is looked at again at once.
+func (l *lead) found(ctx context.Context, batch Batch, began, now time.Time) error {
 	l.busy = now
 	l.removed.Add(int64(batch.Events))
 	l.config.Metrics.batchSize.Observe(float64(batch.Events))
@@ -221,7 +226,7 @@ func (l *lead) found(ctx context.Context, batch Batch, now time.Time) error {
 		}
 	}
 	if !l.armed && !batch.More {
-		pause(ctx, l.config.Pause)
+		pause(ctx, max(l.config.Pause, min(2*now.Sub(began), longestPause)))
 	}
 	return nil
 }
