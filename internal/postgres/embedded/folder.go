@@ -196,8 +196,13 @@ func (f *folder) adopt(cmd *exec.Cmd, death syscall.Signal) {
 	}
 }
 
-// release gives the folder back.
+// release gives the folder back. Our own lock is given up before its file is
+// closed: a program that another goroutine is starting has the file as well,
+// between fork and exec, and would hold the lock for that long.
 func (f *folder) release() {
+	if f.ours != nil {
+		_ = syscall.Flock(int(f.ours.Fd()), syscall.LOCK_UN)
+	}
 	for _, lock := range []*os.File{f.ours, f.life} {
 		if lock != nil {
 			_ = lock.Close()
