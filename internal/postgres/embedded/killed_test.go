@@ -199,3 +199,11 @@ func TestTheLastServersProcessIDIsSomebodyElses(t *testing.T) {
 	defer stop(t, again)
 	wantKept(t, again)
 }
+
+// A program that another goroutine is starting has all our files for a moment.
+func TestAProgramThatIsBeingStartedHoldsNoFolder(t *testing.T) {
+	t.Parallel()
+	if err := embedded.HeldAcrossRelease(t.Context(), folder(t)); err != nil {
+		t.Error(err)
+	}
+}
