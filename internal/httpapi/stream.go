@@ -298,19 +298,19 @@ func (s *streamWriter) nextDeadline(now time.Time) time.Time {
 
 // tick writes what is due by the clock: a heartbeat, or word of the token's end.
 func (s *streamWriter) tick(now time.Time) error {
-	switch {
-	case s.expires.IsZero() || now.Before(s.expires.Add(-expiryNotice)):
+	if s.expires.IsZero() || now.Before(s.expires.Add(-expiryNotice)) || s.warned && now.Before(s.expires) {
 		s.buffer = sse.AppendHeartbeat(s.buffer)
-	case now.Before(s.expires) && !s.warned:
+		return nil
+	}
+	if !s.warned { // also where both are due at once, so that a client may count on the order
 		s.warned = true
 		s.event("", streamExpiring, map[string]time.Time{"expires_at": s.expires})
-	case now.Before(s.expires):
-		s.buffer = sse.AppendHeartbeat(s.buffer)
-	default:
-		s.event("", streamExpired, struct{}{})
-		return auth.ErrExpired
 	}
-	return nil
+	if now.Before(s.expires) {
+		return nil
+	}
+	s.event("", streamExpired, struct{}{})
+	return auth.ErrExpired
 }
 
 // closing tells the client to come back, each after a time of its own, so that

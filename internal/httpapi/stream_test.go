@@ -220,18 +220,23 @@ func TestHeartbeats(t *testing.T) {
 
 func TestAStreamEndsWithItsToken(t *testing.T) {
 	t.Parallel()
-	s := setup(t)
-	token, err := s.key.Issue(auth.Principal{User: "demo", Roles: []auth.Role{auth.RoleUser}}, time.Second)
-	if err != nil {
-		t.Fatal(err)
-	}
-	f := s.follow(t, token, "")
-	f.next("stream.open")
-	f.next("stream.snapshot")
-	f.next("stream.expiring")
-	f.next("stream.expired")
-	if _, err := f.r.Next(); !errors.Is(err, io.EOF) {
-		t.Errorf("after its token's end: %v, want the stream's end", err)
+	for name, life := range map[string]time.Duration{"soon": 2 * time.Second, "at once, within the leeway": time.Nanosecond} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			s := setup(t)
+			token, err := s.key.Issue(auth.Principal{User: "demo", Roles: []auth.Role{auth.RoleUser}}, life)
+			if err != nil {
+				t.Fatal(err)
+			}
+			f := s.follow(t, token, "")
+			f.next("stream.open")
+			f.next("stream.snapshot")
+			f.next("stream.expiring")
+			f.next("stream.expired")
+			if _, err := f.r.Next(); !errors.Is(err, io.EOF) {
+				t.Errorf("after its token's end: %v, want the stream's end", err)
+			}
+		})
 	}
 }
 
