@@ -95,3 +95,17 @@ func (t Topic) Job() (id uuid.UUID, ok bool) {
 	id, err := uuid.Parse(name)
 	return id, err == nil
 }
+
+// Client returns the client of a "client:ID" topic whose ID is a UUID, as those
+// that Herald gives are.
+func (t Topic) Client() (id uuid.UUID, ok bool) {
+	name, ok := strings.CutPrefix(string(t), "client:")
+	if !ok {
+		return uuid.Nil, false
+	}
+	id, err := uuid.Parse(name)
+	return id, err == nil
+}
+
+// ClientTopic is the topic of one stream.
+func ClientTopic(id uuid.UUID) Topic { return Topic("client:" + id.String()) }
