@@ -79,9 +79,11 @@ func replay(ctx context.Context, m *mode, p plan) ([]figure, error) {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	log := slog.New(slog.DiscardHandler)
-	node := broker.New(m.db, pgbus.New(m.db.Session, postgres.LogChannel, log), hub.New(hub.Config{}), httpapi.EncodeEvent, log,
+	streams := hub.New(hub.Config{})
+	node := broker.New(m.db, pgbus.New(m.db.Session, postgres.LogChannel, log), streams, httpapi.EncodeEvent, log,
 		broker.Config{Preload: 1})
 	var group errgroup.Group
+	group.Go(func() error { return streams.Run(ctx) })
 	group.Go(func() error { return node.Run(ctx) })
 	head, err := node.Head(ctx)
 	if err != nil {
@@ -142,13 +144,12 @@ func (r replayer) resume(
 	ctx context.Context, topic event.Topic, after event.Seq, enough int,
 ) (n int, first, last time.Duration, err error) {
 	began := time.Now()
-	stream, err := r.node.Subscribe(ctx, []event.Topic{topic, event.Everyone}, after)
+	missed, err := r.node.Subscribe(ctx, broker.Reading{Topics: []event.Topic{topic, event.Everyone}, After: after})
 	if err != nil {
 		return 0, 0, 0, err
 	}
-	defer stream.Close()
 	for n < enough {
-		frames, err := stream.Next(ctx)
+		frames, err := missed.Next(ctx)
 		if err != nil {
 			return 0, 0, 0, err
 		}

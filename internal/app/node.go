@@ -116,15 +116,15 @@ func (b *build) api(ctx context.Context, ready func(net.Addr)) error {
 	if err != nil {
 		return err
 	}
-	fanout := hub.New(hub.Config{})
-	sequencing, following := eventlog.NewMetrics(), broker.NewMetrics()
+	sequencing, following, streaming := eventlog.NewMetrics(), broker.NewMetrics(), hub.NewMetrics()
+	fanout := hub.New(hub.Config{Words: httpapi.StreamWords(), Metrics: streaming})
 	follower := broker.New(b.db, pgbus.New(b.db.Session, postgres.LogChannel, b.log), fanout, httpapi.EncodeEvent, b.log,
 		broker.Config{Metrics: following})
 	handler := httpapi.New(httpapi.Deps{
 		Node: b.config.Node, Log: b.log, Tokens: key, Jobs: jobs{b.db, b.queue}, Artifacts: b.db, Snapshots: b.db,
-		Broker: follower, Blobs: b.bucket, MaxUpload: int64(b.config.MaxUploadSize), Validate: worker.ValidateArgs,
+		Broker: follower, Hub: fanout, Blobs: b.bucket, MaxUpload: int64(b.config.MaxUploadSize), Validate: worker.ValidateArgs,
 		Presets: presets(), Ping: b.db.Ping, App: web.App(),
-		Metrics: telemetry.Metrics(sequencing, following, eventlog.NewBacklogMetrics(b.db.Backlog)),
+		Metrics: telemetry.Metrics(sequencing, following, streaming, eventlog.NewBacklogMetrics(b.db.Backlog)),
 	})
 	listener, err := listen(ctx, b.config.Addr)
 	if err != nil {
@@ -133,9 +133,9 @@ func (b *build) api(ctx context.Context, ready func(net.Addr)) error {
 	sequencer := eventlog.NewSequencer(b.db, b.log, eventlog.Config{Metrics: sequencing})
 	retention := eventlog.NewRetention(b.db, b.log, b.retention())
 	b.back = append(b.back, sequencer.Run, retention.Run, follower.Run)
-	b.front = append(b.front, func(ctx context.Context) error {
+	b.front = append(b.front, fanout.Run, func(ctx context.Context) error {
 		ready(listener.Addr())
-		return serve(ctx, listener, handler, fanout, b.log)
+		return serve(ctx, listener, handler, b.log)
 	})
 	return nil
 }
@@ -195,9 +195,9 @@ func listen(ctx context.Context, addr string) (net.Listener, error) {
 	return listener, nil
 }
 
-// serve answers requests until ctx ends; then it ends the streams and waits for
-// the other requests, but not for long.
-func serve(ctx context.Context, listener net.Listener, handler http.Handler, streams *hub.Hub, log *slog.Logger) error {
+// serve answers requests until ctx ends; then it waits for those under way, but
+// not for long. Streams are the hub's to end.
+func serve(ctx context.Context, listener net.Listener, handler http.Handler, log *slog.Logger) error {
 	server := &http.Server{
 		Handler:           handler,
 		ReadHeaderTimeout: 10 * time.Second,
@@ -207,7 +207,6 @@ func serve(ctx context.Context, listener net.Listener, handler http.Handler, str
 	}
 	stopped := make(chan error, 1)
 	stop := context.AfterFunc(ctx, func() {
-		streams.Close()
 		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), drainTime)
 		defer cancel()
 		err := server.Shutdown(ctx)

@@ -8,6 +8,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"slices"
 	"sync"
 	"time"
 
@@ -33,9 +34,10 @@ type Log interface {
 
 // Config is how a Broker works. The zero Config is fit for use.
 type Config struct {
-	Memory  int           // bytes of recent events kept for resuming clients; default 64 MiB
-	Preload int           // events read into memory at start; default 5000
-	Page    int           // events read at once; default 1000
+	Memory  int           // bytes of recent events kept for resuming clients, and a quarter more while many resume from before those; default 64 MiB
+	Preload int           // events read into memory at start; default 10000
+	Page    int           // events read at once for a resuming client, a fifth of those read to follow the log; default 1000
+	Readers int           // queries at once for resuming clients; default 4
 	Poll    time.Duration // longest time between two looks at the log, should an announcement be lost; default 5 s
 	Metrics *Metrics      // default some that nobody collects
 }
@@ -45,10 +47,13 @@ func (c *Config) setDefaults() {
 		c.Memory = 64 << 20
 	}
 	if c.Preload <= 0 {
-		c.Preload = 5000
+		c.Preload = 10_000
 	}
 	if c.Page <= 0 {
 		c.Page = 1000
+	}
+	if c.Readers <= 0 {
+		c.Readers = 4
 	}
 	if c.Poll <= 0 {
 		c.Poll = 5 * time.Second
@@ -67,6 +72,7 @@ type Broker struct {
 	encode func(event.Event) ([]byte, error)
 	log    *slog.Logger
 	config Config
+	pages  *pages
 
 	ready     chan struct{} // closed when the broker has first read to the end of the log
 	readyOnce sync.Once
@@ -81,10 +87,13 @@ func New(
 	source Log, announcements bus.Bus, to *hub.Hub, encode func(event.Event) ([]byte, error), log *slog.Logger, config Config,
 ) *Broker {
 	config.setDefaults()
-	return &Broker{
+	b := &Broker{
 		source: source, bus: announcements, hub: to, encode: encode, log: log, config: config,
 		ready: make(chan struct{}), recent: recent{limit: config.Memory},
 	}
+	b.recent.reset(0)
+	b.pages = newPages(source, b.frame, config)
+	return b
 }
 
 // Run follows the log until ctx ends. A database that is away is tried again.
@@ -129,6 +138,7 @@ func (b *Broker) follow(ctx context.Context, grown <-chan struct{}) error {
 		case <-ctx.Done():
 		case <-wake:
 		case <-time.After(wait):
+			b.pages.forget()
 		}
 	}
 	return nil
@@ -152,17 +162,19 @@ func (b *Broker) start(ctx context.Context) error {
 
 // read takes in one page of the log and reports whether there may be more.
 func (b *Broker) read(ctx context.Context) (more bool, err error) {
+	const pages = 5
+	size := pages * b.config.Page
 	b.mu.Lock()
-	after := b.recent.head
+	after := b.recent.head()
 	b.mu.Unlock()
-	events, err := b.source.Events(ctx, after, b.config.Page)
+	events, err := b.source.Events(ctx, after, size)
 	if err != nil {
 		return false, err
 	}
 	frames := make([]*hub.Frame, len(events))
 	for i, e := range events {
 		if want := after + event.Seq(i) + 1; e.Seq != want {
-			return false, fmt.Errorf("the log has seq %d where %d belongs: run herald verify", e.Seq, want)
+			return false, fmt.Errorf("%w: seq %d where %d belongs", errGap, e.Seq, want)
 		}
 		if frames[i], err = b.frame(e); err != nil {
 			return false, err
@@ -174,16 +186,21 @@ func (b *Broker) read(ctx context.Context) (more bool, err error) {
 		b.recent.add(f)
 	}
 	b.hub.Publish(frames)
-	b.config.Metrics.head.Set(float64(b.recent.head))
-	return len(events) == b.config.Page, nil
+	b.config.Metrics.head.Set(float64(b.recent.head()))
+	return len(events) == size, nil
 }
+
+// errGap is what no reader of the log should ever see.
+var errGap = errors.New("the log has a gap: run herald verify")
 
 func (b *Broker) frame(e event.Event) (*hub.Frame, error) {
 	bytes, err := b.encode(e)
 	if err != nil {
 		return nil, fmt.Errorf("encode event %d: %w", e.Seq, err)
 	}
-	return &hub.Frame{Seq: e.Seq, Type: e.Type, Topics: e.Topics, JobID: e.JobID, Bytes: bytes}, nil
+	return &hub.Frame{
+		Seq: e.Seq, Type: e.Type, Topics: e.Topics, JobID: e.JobID, Metadata: event.MetadataOf(e.Payload), Bytes: bytes,
+	}, nil
 }
 
 // Head waits until the broker knows the log, and returns the last Seq it has.
@@ -195,34 +212,41 @@ func (b *Broker) Head(ctx context.Context) (event.Seq, error) {
 	}
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	return b.recent.head, nil
+	return b.recent.head(), nil
 }
 
 // ErrCursorAhead is returned for a cursor that the log has not come to yet.
 var ErrCursorAhead = errors.New("the cursor is ahead of the log")
 
-// Subscribe returns the events of the topics after the Seq. It returns
+// Subscribe begins to read the events of the topics after the Seq. It returns
 // event.ErrTooOld or ErrCursorAhead when the log cannot be read on from there.
-// The caller closes the stream.
-func (b *Broker) Subscribe(ctx context.Context, topics []event.Topic, after event.Seq) (*Stream, error) {
+func (b *Broker) Subscribe(ctx context.Context, want Reading) (*Replay, error) {
 	head, err := b.Head(ctx)
 	if err != nil {
 		return nil, err
 	}
-	s := &Stream{broker: b, topics: topics, after: after}
-	if after <= head && s.join() {
-		return s, nil
+	r := &Replay{broker: b, topics: want.Topics, shared: want.Topics, filter: want.Filter, born: head, after: want.After}
+	if want.Own != "" {
+		r.topics = append(slices.Clone(want.Topics), want.Own)
+	}
+	if want.After <= head && b.remembers(want.After) {
+		return r, nil
 	}
 	floor, logHead, err := b.source.Bounds(ctx)
 	switch {
 	case err != nil:
 		return nil, err
-	case after < floor:
+	case want.After < floor:
 		return nil, event.ErrTooOld
-	case after > max(head, logHead):
+	case want.After > max(head, logHead):
 		return nil, ErrCursorAhead
-	case after > head:
-		s.joinAhead()
 	}
-	return s, nil
+	return r, nil
+}
+
+// remembers reports whether all that follows the Seq is in memory.
+func (b *Broker) remembers(after event.Seq) bool {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return after >= b.recent.floor()
 }

@@ -15,6 +15,7 @@ import (
 	"pgregory.net/rapid"
 
 	"herald/internal/broker"
+	"herald/internal/broker/brokertest"
 	"herald/internal/event"
 	"herald/internal/hub"
 )
@@ -115,6 +116,11 @@ func start(log *fakeLog, config broker.Config) (*broker.Broker, *hub.Hub, func()
 	b := broker.New(log, log, h, encode, slog.New(slog.DiscardHandler), config)
 	ctx, cancel := context.WithCancel(context.Background())
 	done := make(chan struct{})
+	streams := make(chan struct{})
+	go func() {
+		defer close(streams)
+		_ = h.Run(ctx)
+	}()
 	go func() {
 		defer close(done)
 		_ = b.Run(ctx)
@@ -122,11 +128,26 @@ func start(log *fakeLog, config broker.Config) (*broker.Broker, *hub.Hub, func()
 	return b, h, func() {
 		cancel()
 		<-done
+		<-streams
 	}
 }
 
+func subscribe(t *testing.T, b *broker.Broker, h *hub.Hub, after event.Seq, topics ...event.Topic) (*brokertest.Client, error) {
+	t.Helper()
+	return brokertest.Subscribe(t.Context(), b, h, topics, after)
+}
+
+func mustSubscribe(t *testing.T, b *broker.Broker, h *hub.Hub, after event.Seq, topics ...event.Topic) *brokertest.Client {
+	t.Helper()
+	c, err := subscribe(t, b, h, after, topics...)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return c
+}
+
 // read takes from the stream until it would wait.
-func read(t *testing.T, s *broker.Stream) []event.Seq {
+func read(t *testing.T, s *brokertest.Client) []event.Seq {
 	t.Helper()
 	var got []event.Seq
 	for {
@@ -165,12 +186,9 @@ func TestSubscribeFromAnywhere(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				log := &fakeLog{}
 				log.append("user:a", "user:b", "user:a", "user:b", "user:a", "user:b", "user:a", "user:b", "user:a", "user:b")
-				b, _, stop := start(log, tt.config)
+				b, h, stop := start(log, tt.config)
 				defer stop()
-				s, err := b.Subscribe(t.Context(), []event.Topic{"user:a"}, tt.after)
-				if err != nil {
-					t.Fatal(err)
-				}
+				s := mustSubscribe(t, b, h, tt.after, "user:a")
 				defer s.Close()
 				got := read(t, s)
 				log.append("user:a", "user:b")
@@ -192,15 +210,11 @@ func TestSubscribeRefusesCursorsOutsideTheLog(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		log := &fakeLog{floor: 10}
 		log.append("all", "all")
-		b, _, stop := start(log, broker.Config{})
+		b, h, stop := start(log, broker.Config{})
 		defer stop()
 		for after, want := range map[event.Seq]error{9: event.ErrTooOld, 10: nil, 12: nil, 13: broker.ErrCursorAhead} {
-			s, err := b.Subscribe(t.Context(), []event.Topic{"all"}, after)
-			if !errors.Is(err, want) {
+			if _, err := subscribe(t, b, h, after, "all"); !errors.Is(err, want) {
 				t.Errorf("Subscribe(after %d) = %v, want %v", after, err, want)
-			}
-			if s != nil {
-				s.Close()
 			}
 		}
 	})
@@ -213,12 +227,9 @@ func TestAReplayEndsWhenWhatItNeedsIsGone(t *testing.T) {
 		for range 20 {
 			log.append("all")
 		}
-		b, _, stop := start(log, broker.Config{Preload: 2, Page: 5})
+		b, h, stop := start(log, broker.Config{Preload: 2, Page: 5})
 		defer stop()
-		s, err := b.Subscribe(t.Context(), []event.Topic{"all"}, 0)
-		if err != nil {
-			t.Fatal(err)
-		}
+		s := mustSubscribe(t, b, h, 0, "all")
 		defer s.Close()
 		if frames, err := s.Next(t.Context()); err != nil || len(frames) != 1 {
 			t.Fatalf("Next() = %d frames, %v, want a first page of one", len(frames), err)
@@ -237,12 +248,9 @@ func TestABrokerThatWasOvertakenBeginsAnew(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		log := &fakeLog{}
 		log.append("all", "all")
-		b, _, stop := start(log, broker.Config{Poll: time.Hour})
+		b, h, stop := start(log, broker.Config{Poll: time.Hour})
 		defer stop()
-		s, err := b.Subscribe(t.Context(), []event.Topic{"all"}, 2)
-		if err != nil {
-			t.Fatal(err)
-		}
+		s := mustSubscribe(t, b, h, 2, "all")
 		defer s.Close()
 		synctest.Wait()
 		log.append("all", "all", "all")
@@ -252,13 +260,10 @@ func TestABrokerThatWasOvertakenBeginsAnew(t *testing.T) {
 			t.Errorf("Next() = %v, %v, want %v", frames, err, event.ErrTooOld)
 		}
 		time.Sleep(time.Second)
-		if s, err := b.Subscribe(t.Context(), []event.Topic{"all"}, 2); !errors.Is(err, event.ErrTooOld) {
-			t.Errorf("Subscribe() = %v, %v, want %v", s, err, event.ErrTooOld)
+		if _, err := subscribe(t, b, h, 2, "all"); !errors.Is(err, event.ErrTooOld) {
+			t.Errorf("Subscribe() = %v, want %v", err, event.ErrTooOld)
 		}
-		again, err := b.Subscribe(t.Context(), []event.Topic{"all"}, 4)
-		if err != nil {
-			t.Fatal(err)
-		}
+		again := mustSubscribe(t, b, h, 4, "all")
 		defer again.Close()
 		if diff := cmp.Diff([]event.Seq{5}, read(t, again)); diff != "" {
 			t.Errorf("-want +got:\n%s", diff)
@@ -272,14 +277,11 @@ func TestSubscribeAheadOfThisNode(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		log := &fakeLog{}
 		log.append("all")
-		b, _, stop := start(log, broker.Config{Poll: time.Hour})
+		b, h, stop := start(log, broker.Config{Poll: time.Hour})
 		defer stop()
 		synctest.Wait()
 		log.append("all", "all") // not announced here yet
-		s, err := b.Subscribe(t.Context(), []event.Topic{"all"}, 2)
-		if err != nil {
-			t.Fatal(err)
-		}
+		s := mustSubscribe(t, b, h, 2, "all")
 		defer s.Close()
 		log.announce()
 		if diff := cmp.Diff([]event.Seq{3}, read(t, s)); diff != "" {
@@ -295,7 +297,7 @@ func TestSubscribeAheadOfANodeThatCatchesUp(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		log := &fakeLog{}
 		log.append("all")
-		b, _, stop := start(log, broker.Config{Poll: time.Hour})
+		b, h, stop := start(log, broker.Config{Poll: time.Hour})
 		defer stop()
 		synctest.Wait()
 		log.append("all")
@@ -304,10 +306,7 @@ func TestSubscribeAheadOfANodeThatCatchesUp(t *testing.T) {
 			log.announce()
 			synctest.Wait()
 		}
-		s, err := b.Subscribe(t.Context(), []event.Topic{"all"}, 2)
-		if err != nil {
-			t.Fatal(err)
-		}
+		s := mustSubscribe(t, b, h, 2, "all")
 		defer s.Close()
 		if diff := cmp.Diff([]event.Seq{3, 4}, read(t, s)); diff != "" {
 			t.Errorf("-want +got:\n%s", diff)
@@ -319,12 +318,9 @@ func TestLostAnnouncementCostsDelayOnly(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		log := &fakeLog{}
-		b, _, stop := start(log, broker.Config{Poll: 5 * time.Second})
+		b, h, stop := start(log, broker.Config{Poll: 5 * time.Second})
 		defer stop()
-		s, err := b.Subscribe(t.Context(), []event.Topic{"all"}, 0)
-		if err != nil {
-			t.Fatal(err)
-		}
+		s := mustSubscribe(t, b, h, 0, "all")
 		defer s.Close()
 		synctest.Wait()
 		log.append("all")
@@ -405,7 +401,7 @@ func anyLife(t *rapid.T) life {
 func (l life) run(t *testing.T) (got, want []event.Seq) {
 	t.Helper()
 	log := &fakeLog{}
-	b, _, stop := start(log, l.config)
+	b, h, stop := start(log, l.config)
 	defer stop()
 	follows := []event.Topic{"user:a", "user:b"}
 	cursor := event.Seq(0)
@@ -415,10 +411,7 @@ func (l life) run(t *testing.T) (got, want []event.Seq) {
 			synctest.Wait()
 			log.announce()
 		}
-		s, err := b.Subscribe(t.Context(), follows, cursor)
-		if err != nil {
-			t.Fatal(err)
-		}
+		s := mustSubscribe(t, b, h, cursor, follows...)
 		for range r.reads {
 			ctx, cancel := context.WithTimeout(t.Context(), time.Millisecond)
 			frames, _ := s.Next(ctx)

@@ -6,7 +6,7 @@ import "github.com/prometheus/client_golang/prometheus"
 // prometheus.Collector.
 type Metrics struct {
 	head   prometheus.Gauge
-	pages  prometheus.Counter
+	pages  *prometheus.CounterVec
 	replay prometheus.Counter
 	memory prometheus.Counter
 }
@@ -17,11 +17,19 @@ func NewMetrics() *Metrics {
 		return prometheus.NewCounter(prometheus.CounterOpts{Name: name, Help: help})
 	}
 	return &Metrics{
-		head:   prometheus.NewGauge(prometheus.GaugeOpts{Name: "herald_log_head", Help: "Last seq of the log that this node has read."}),
-		pages:  counter("herald_replay_pages_total", "Pages read from the log for streams that resumed."),
+		head: prometheus.NewGauge(prometheus.GaugeOpts{Name: "herald_log_head", Help: "Last seq of the log that this node has read."}),
+		pages: prometheus.NewCounterVec(prometheus.CounterOpts{
+			Name: "herald_replay_pages_total", Help: "Pages read for streams that resumed: of their topics, or of the log for several of them.",
+		}, []string{"of"}),
 		replay: counter("herald_replay_events_total", "Events read from the log for streams that resumed."),
 		memory: counter("herald_replay_memory_events_total", "Events given from memory to streams that resumed."),
 	}
+}
+
+// page counts a page that was read.
+func (m *Metrics) page(of string, events int) {
+	m.pages.WithLabelValues(of).Inc()
+	m.replay.Add(float64(events))
 }
 
 func (m *Metrics) all() []prometheus.Collector {

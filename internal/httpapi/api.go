@@ -9,7 +9,6 @@ import (
 	"log/slog"
 	"net/http"
 	"reflect"
-	"time"
 
 	"github.com/danielgtaylor/huma/v2"
 	"github.com/danielgtaylor/huma/v2/adapters/humachi"
@@ -20,6 +19,7 @@ import (
 	"herald/internal/artifact"
 	"herald/internal/auth"
 	"herald/internal/event"
+	"herald/internal/hub"
 	"herald/internal/job"
 )
 
@@ -56,6 +56,7 @@ type Deps struct {
 	Artifacts Artifacts
 	Snapshots Snapshots
 	Broker    Broker
+	Hub       *hub.Hub // made with StreamWords
 	Blobs     *blob.Bucket
 	Metrics   http.Handler // answers with the node's metrics; nil where there are none
 	App       fs.FS        // the built web app; without an index.html in it, a page says how to build it
@@ -66,8 +67,7 @@ type Deps struct {
 	Presets  []Preset                    // how a video can be processed
 	Ping     func(context.Context) error // reports whether the database answers
 
-	MaxUpload int64         // bytes; default 20 GiB
-	Heartbeat time.Duration // between two signs of life on a stream; default 15 s
+	MaxUpload int64 // bytes; default 20 GiB
 }
 
 // Preset is one way of processing a video.
@@ -87,9 +87,6 @@ type api struct {
 func New(d Deps) http.Handler {
 	if d.MaxUpload <= 0 {
 		d.MaxUpload = 20 << 30
-	}
-	if d.Heartbeat <= 0 {
-		d.Heartbeat = 15 * time.Second
 	}
 	a := &api{Deps: d, problems: problems{log: d.Log}}
 	r := chi.NewRouter()

@@ -60,7 +60,12 @@ type server struct {
 	key   *auth.Key
 	hub   *hub.Hub
 	blobs *blob.Bucket
+
+	closeStreams func() // ends the hub
 }
+
+// heartbeat is short, so that a test of it does not take long.
+const heartbeat = 100 * time.Millisecond
 
 func signingKey(t *testing.T) *auth.Key {
 	t.Helper()
@@ -91,14 +96,18 @@ func (s *server) secondNode(t *testing.T) *server {
 func start(t *testing.T, db *postgres.DB, change ...func(*httpapi.Deps)) *server {
 	t.Helper()
 	log := slog.New(slog.DiscardHandler)
-	s := &server{db: db, key: signingKey(t), hub: hub.New(hub.Config{}), blobs: memblob.OpenBucket(nil)}
+	s := &server{db: db, key: signingKey(t), blobs: memblob.OpenBucket(nil)}
+	s.hub = hub.New(hub.Config{Words: httpapi.StreamWords(), Heartbeat: heartbeat})
 	follower := broker.New(db, pgbus.New(db.Session, postgres.LogChannel, log), s.hub, httpapi.EncodeEvent, log, broker.Config{})
 	ctx, cancel := context.WithCancel(context.WithoutCancel(t.Context()))
+	streams, closeStreams := context.WithCancel(ctx)
+	s.closeStreams = closeStreams
 	var group errgroup.Group
+	group.Go(func() error { return s.hub.Run(streams) })
 	group.Go(func() error { return follower.Run(ctx) })
 	group.Go(func() error { return eventlog.NewSequencer(db, log, eventlog.Config{}).Run(ctx) })
 	deps := httpapi.Deps{
-		Node: "test", Log: log, Tokens: s.key, Jobs: jobs{db}, Artifacts: db, Snapshots: db, Broker: follower, Blobs: s.blobs,
+		Node: "test", Log: log, Tokens: s.key, Jobs: jobs{db}, Artifacts: db, Snapshots: db, Broker: follower, Hub: s.hub, Blobs: s.blobs,
 		App:      fstest.MapFS{"index.html": {Data: []byte("<p>the app</p>")}, "assets/a-1.js": {Data: []byte("1")}, "favicon.svg": {Data: []byte("<svg/>")}},
 		Validate: validate, Ping: db.Ping, Presets: []httpapi.Preset{{Name: "mp4"}},
 	}
@@ -107,7 +116,7 @@ func start(t *testing.T, db *postgres.DB, change ...func(*httpapi.Deps)) *server
 	}
 	s.Server = httptest.NewServer(httpapi.New(deps))
 	t.Cleanup(func() {
-		s.hub.Close()
+		closeStreams()
 		s.Close()
 		cancel()
 		if err := group.Wait(); err != nil {

@@ -1,9 +1,11 @@
 package httpapi
 
 import (
+	"bufio"
 	"context"
 	"errors"
 	"fmt"
+	"net"
 	"net/http"
 	"runtime/debug"
 	"strings"
@@ -67,6 +69,16 @@ func (rec *recorder) Write(b []byte) (int, error) {
 		rec.status = http.StatusOK
 	}
 	return rec.ResponseWriter.Write(b)
+}
+
+// Hijack is for http.ResponseController. A connection that is taken is answered
+// by whoever takes it: with a stream.
+func (rec *recorder) Hijack() (net.Conn, *bufio.ReadWriter, error) {
+	conn, buffered, err := http.NewResponseController(rec.ResponseWriter).Hijack()
+	if err == nil && rec.status == 0 {
+		rec.status = http.StatusOK
+	}
+	return conn, buffered, err
 }
 
 // Unwrap is for http.ResponseController.

@@ -15,6 +15,7 @@ import (
 	"herald/internal/artifact"
 	"herald/internal/auth"
 	"herald/internal/event"
+	"herald/internal/hub"
 	"herald/internal/job"
 )
 
@@ -25,6 +26,7 @@ var (
 	errCrossOrigin = errors.New("the request comes from another site's page")
 	errNotReady    = errors.New("the database does not answer")
 	errCutOff      = errors.New("the file did not arrive whole")
+	errBadQuery    = errors.New("not a query that this route takes")
 	errTooSlow     = fmt.Errorf("nothing came for %v", idleTransfer)
 )
 
@@ -38,6 +40,8 @@ func problemTable() []problemRow {
 		{auth.ErrForbidden, http.StatusForbidden, "forbidden", "You may not do this", true},
 		{errCrossOrigin, http.StatusForbidden, "cross-origin", "Requests from other sites are refused", false},
 		{event.ErrBadCursor, http.StatusBadRequest, "bad-cursor", "The cursor is malformed", true},
+		{event.ErrFilter, http.StatusBadRequest, "bad-filter", "The filter is malformed", true},
+		{errBadQuery, http.StatusBadRequest, "bad-query", "The query is malformed", true},
 		{event.ErrTopic, http.StatusBadRequest, "bad-topic", "The topic is malformed", true},
 		{event.ErrType, http.StatusUnprocessableEntity, "bad-type", "The event's type is malformed or reserved", true},
 		{event.ErrActor, http.StatusUnprocessableEntity, "bad-actor", "The actor's name is malformed", true},
@@ -53,6 +57,7 @@ func problemTable() []problemRow {
 		{errTooSlow, http.StatusRequestTimeout, "too-slow", "The upload stood still", false},
 		{errCutOff, http.StatusBadRequest, "cut-off", "The upload was cut off", false},
 		{syscall.ENOSPC, http.StatusInsufficientStorage, "disk-full", "The server's disk is full", false},
+		{hub.ErrClosing, http.StatusServiceUnavailable, "closing", "This node is stopping: come back, and another will answer", false},
 		{errNotReady, http.StatusServiceUnavailable, "not-ready", "Herald is not ready", false},
 	}
 }

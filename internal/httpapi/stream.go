@@ -7,8 +7,11 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"net/http"
+	"net/url"
+	"os"
 	"slices"
 	"strconv"
+	"strings"
 	"time"
 
 	"github.com/google/uuid"
@@ -24,7 +27,7 @@ import (
 // Broker is what a stream reads the log through.
 type Broker interface {
 	Head(ctx context.Context) (event.Seq, error)
-	Subscribe(ctx context.Context, topics []event.Topic, after event.Seq) (*broker.Stream, error)
+	Subscribe(ctx context.Context, want broker.Reading) (*broker.Replay, error)
 }
 
 // Snapshots is what a fresh stream begins with.
@@ -47,10 +50,6 @@ const (
 	maxStreamTopics = 100
 	// writeTimeout bounds one write to a client; a slower one resumes later.
 	writeTimeout = 10 * time.Second
-	// writeSize is about how much is written at once, in bytes.
-	writeSize = 64 << 10
-	// expiryNotice is how long before its token's end a stream is told.
-	expiryNotice = time.Minute
 	// closingSpread is over how long the clients of a node that stops come back.
 	closingSpread = 3 * time.Second
 )
@@ -90,36 +89,90 @@ func entryOf(e event.Event) entry {
 // stream serves GET /api/sse: what the client has missed, then what is new,
 // until one of the two goes away.
 func (a *api) stream(w http.ResponseWriter, r *http.Request) {
-	principal := principalOf(r.Context())
-	topics, err := a.streamTopics(r, principal)
+	opened, err := a.Hub.Open()
 	if err != nil {
 		a.problems.write(w, r, err)
 		return
 	}
-	cursor, resume, err := streamCursor(r)
+	defer opened()
+	ask, err := a.streamRequest(r)
 	if err != nil {
 		a.problems.write(w, r, err)
 		return
 	}
-	s := &streamWriter{
-		w: w, control: http.NewResponseController(w), heartbeat: a.Heartbeat, expires: principal.Expires, clientID: uuid.New(),
-	}
-	topics = append(topics, event.Topic("client:"+s.clientID.String()))
-	opening, err := a.openStream(r.Context(), topics, cursor, resume)
+	start, err := a.openStream(r.Context(), ask)
 	if err != nil {
 		a.problems.write(w, r, err)
 		return
 	}
-	defer opening.stream.Close()
+	s := &streamServer{api: a, ask: ask, stream: a.hubStream(r.Context(), ask)}
+	if s.wire, err = newWire(w, r); err == nil {
+		err = s.serve(r.Context(), start)
+	}
+	if err != nil {
+		s.stream.Ended(err, s.written)
+	}
+}
 
-	header := w.Header()
-	header.Set("Content-Type", "text/event-stream")
-	header.Set("Cache-Control", "no-store")
-	header.Set("X-Accel-Buffering", "no") // nginx passes each write on at once
-	w.WriteHeader(http.StatusOK)
-	if err := s.open(principal, a.Node, topics, opening); err == nil {
-		err = s.follow(r.Context(), opening.stream)
-		a.Log.DebugContext(r.Context(), "stream ended", "client_id", s.clientID, "user", principal.User, "reason", err)
+// streamRequest is what a client asks for.
+type streamRequest struct {
+	principal auth.Principal
+	clientID  uuid.UUID
+	topics    []event.Topic
+	filter    *event.Filter
+	cursor    event.Seq
+	resume    bool // from the cursor
+	whole     bool // without conflation
+}
+
+func (a *api) streamRequest(r *http.Request) (ask streamRequest, err error) {
+	ask.principal, ask.clientID = principalOf(r.Context()), uuid.New()
+	if ask.topics, err = a.streamTopics(r, ask.principal); err != nil {
+		return ask, err
+	}
+	if ask.cursor, ask.resume, err = streamCursor(r); err != nil {
+		return ask, err
+	}
+	query := r.URL.Query()
+	if ask.filter, err = streamFilter(query); err != nil {
+		return ask, err
+	}
+	switch conflate := query.Get("conflate"); conflate {
+	case "", "on":
+	case "off":
+		ask.whole = true
+	default:
+		return ask, fmt.Errorf("%w: conflate=%.20q: want on or off", errBadQuery, conflate)
+	}
+	return ask, nil
+}
+
+// streamFilter reads type= and metadata.KEY=, each of which may stand there
+// several times; nil when there is none.
+func streamFilter(query url.Values) (*event.Filter, error) {
+	f := &event.Filter{Types: query["type"]}
+	for name, values := range query {
+		if key, ok := strings.CutPrefix(name, "metadata."); ok {
+			if f.Metadata == nil {
+				f.Metadata = make(map[string][]string)
+			}
+			f.Metadata[key] = values
+		}
+	}
+	if len(f.Types) == 0 && len(f.Metadata) == 0 {
+		return nil, nil //nolint:nilnil // the nil Filter lets everything pass
+	}
+	return f, f.Check()
+}
+
+// hubStream is the stream as the hub gets it.
+func (a *api) hubStream(ctx context.Context, ask streamRequest) hub.Stream {
+	log := a.Log.With("client_id", ask.clientID, "user", ask.principal.User, "request_id", requestID(ctx))
+	return hub.Stream{
+		ID: ask.clientID, Topics: ask.topics, Filter: ask.filter, Whole: ask.whole, Expires: ask.principal.Expires,
+		Ended: func(why error, written event.Seq) {
+			log.DebugContext(ctx, "stream ended", "reason", why, "written", written)
+		},
 	}
 }
 
@@ -178,7 +231,7 @@ func streamCursor(r *http.Request) (cursor event.Seq, resume bool, err error) {
 
 // opening is how a stream begins.
 type opening struct {
-	stream   *broker.Stream
+	replay   *broker.Replay
 	from     event.Seq // where it reads on from
 	reset    string    // why the client's cursor was of no use; empty when it was, or there was none
 	snapshot []job.Job // nil when it resumes
@@ -187,11 +240,12 @@ type opening struct {
 // openStream subscribes. A fresh stream gets a snapshot: it is read after the
 // subscription began, so it may be newer than what follows, never older, and
 // jobs' versions tell the client which of the two counts.
-func (a *api) openStream(ctx context.Context, topics []event.Topic, cursor event.Seq, resume bool) (opening, error) {
-	o := opening{from: cursor}
-	if resume {
+func (a *api) openStream(ctx context.Context, ask streamRequest) (opening, error) {
+	o := opening{from: ask.cursor}
+	reading := broker.Reading{Topics: ask.topics, Own: event.ClientTopic(ask.clientID), Filter: ask.filter, After: ask.cursor}
+	if ask.resume {
 		var err error
-		o.stream, err = a.Broker.Subscribe(ctx, topics, cursor)
+		o.replay, err = a.Broker.Subscribe(ctx, reading)
 		switch {
 		case err == nil:
 			return o, nil
@@ -207,152 +261,148 @@ func (a *api) openStream(ctx context.Context, topics []event.Topic, cursor event
 	if o.from, err = a.Broker.Head(ctx); err != nil {
 		return o, err
 	}
-	if o.stream, err = a.Broker.Subscribe(ctx, topics, o.from); err != nil {
+	reading.After = o.from
+	if o.replay, err = a.Broker.Subscribe(ctx, reading); err != nil {
 		return o, err
 	}
-	if o.snapshot, err = a.Snapshots.ActiveJobs(ctx, topics); err != nil {
-		o.stream.Close()
-		return o, err
-	}
-	return o, nil
+	o.snapshot, err = a.Snapshots.ActiveJobs(ctx, ask.topics)
+	return o, err
 }
 
-// streamWriter writes one stream. It is owned by its handler's goroutine.
-type streamWriter struct {
-	w         http.ResponseWriter
-	control   *http.ResponseController
-	heartbeat time.Duration
-	expires   time.Time // of the client's token
-	warned    bool      // the client knows that its token is about to end
-	clientID  uuid.UUID
-	buffer    []byte
+// streamServer serves one stream until the hub has taken its connection, or to
+// its end where the hub cannot. It is owned by its handler's goroutine.
+type streamServer struct {
+	api     *api
+	ask     streamRequest
+	stream  hub.Stream
+	wire    wire
+	live    *hub.Subscription // nil until it has joined, and where the hub writes
+	written event.Seq         // of the last event written before it joined
 }
 
-// open writes how the stream begins.
-func (s *streamWriter) open(principal auth.Principal, node string, topics []event.Topic, o opening) error {
-	s.event("", streamOpen, map[string]any{
-		"client_id": s.clientID, "node": node, "user": principal.User, "topics": topics,
-		"heartbeat_ms": s.heartbeat.Milliseconds(), "head": o.from, "resumed": o.snapshot == nil,
-	})
-	if o.reset != "" {
-		s.event("", streamReset, map[string]string{"reason": o.reset})
+// serve writes how the stream begins and what the client has missed, and then
+// joins it to what is live. It returns an error for a stream that ended before
+// the hub knew of it.
+func (s *streamServer) serve(ctx context.Context, o opening) error {
+	err := s.wire.write(s.open(o))
+	for err == nil {
+		if o.replay.Join(s.join) {
+			s.follow(ctx)
+			return nil
+		}
+		if err = s.pause(); err != nil {
+			break
+		}
+		var frames []*hub.Frame
+		if frames, err = o.replay.Next(ctx); err == nil {
+			err = s.writeFrames(frames)
+		}
 	}
-	if o.snapshot != nil {
-		s.event(o.from.String(), streamSnapshot, map[string][]job.Job{"jobs": o.snapshot})
-	}
-	return s.flush()
+	return errors.Join(err, s.wire.close())
 }
 
-// follow writes what the stream has, and a heartbeat where it has nothing for
-// long, until something ends it. The error says what.
-func (s *streamWriter) follow(ctx context.Context, stream *broker.Stream) error {
+// pause ends a stream of a node that stops.
+func (s *streamServer) pause() error {
+	select {
+	case <-s.api.Hub.Closing():
+		return errors.Join(hub.ErrClosing, s.wire.write(StreamWords().Closing()))
+	default:
+		return nil
+	}
+}
+
+// join hands the connection to the hub, or follows the hub where it cannot write
+// that itself.
+func (s *streamServer) join(missing []*hub.Frame, after event.Seq) {
+	if conn := s.wire.conn(); conn != nil {
+		s.api.Hub.Attach(s.stream, conn, missing, after)
+		return
+	}
+	s.live = s.api.Hub.Subscribe(s.stream, missing, after)
+}
+
+// follow writes what the hub has for the stream, until something ends it.
+func (s *streamServer) follow(ctx context.Context) {
+	if s.live == nil {
+		return
+	}
 	for {
-		wait, cancel := context.WithDeadline(ctx, s.nextDeadline(time.Now()))
-		frames, err := stream.Next(wait)
-		cancel()
-		over := err
-		if err := s.append(frames); err != nil {
-			return err
+		frames, err := s.live.Next(ctx)
+		if err == nil {
+			err = s.writeFrames(frames)
 		}
-		if errors.Is(err, context.DeadlineExceeded) && ctx.Err() == nil {
-			over = s.tick(time.Now())
-		}
-		if errors.Is(over, hub.ErrClosing) {
-			s.closing()
-		}
-		if err := s.flush(); err != nil {
-			return err
-		}
-		if over != nil {
-			return over
+		if err != nil {
+			s.live.Close(whyEnded(err))
+			_ = s.wire.close() // the client may have done so before
+			return
 		}
 	}
 }
 
-// append puts frames into the buffer, and writes it out whenever it is large.
-func (s *streamWriter) append(frames []*hub.Frame) error {
-	for _, f := range frames {
-		s.buffer = append(s.buffer, f.Bytes...)
-		if len(s.buffer) < writeSize {
-			continue
-		}
-		if err := s.flush(); err != nil {
-			return err
-		}
+// whyEnded is the hub's word for what happened to a connection.
+func whyEnded(err error) error {
+	if errors.Is(err, os.ErrDeadlineExceeded) {
+		return hub.ErrWriteTimeout
 	}
+	return hub.ErrGone
+}
+
+func (s *streamServer) writeFrames(frames []*hub.Frame) error {
+	if len(frames) == 0 {
+		return nil
+	}
+	parts := make([][]byte, len(frames))
+	for i, f := range frames {
+		parts[i] = f.Bytes
+	}
+	if err := s.wire.write(parts...); err != nil {
+		return err
+	}
+	s.written = max(s.written, frames[len(frames)-1].Seq)
 	return nil
 }
 
-// nextDeadline is when something is to be written even if nothing happens.
-func (s *streamWriter) nextDeadline(now time.Time) time.Time {
-	next := now.Add(s.heartbeat)
-	due := s.expires
-	if !s.warned {
-		due = due.Add(-expiryNotice)
+// open is how the stream begins. Each client is told another time to come back
+// after, should the connection break, so that they do not all come at once.
+func (s *streamServer) open(o opening) []byte {
+	const soonest, spread = 500 * time.Millisecond, 2 * time.Second
+	b := sse.AppendRetry(nil, soonest+rand.N(spread))
+	topics := append(slices.Clone(s.ask.topics), event.ClientTopic(s.ask.clientID))
+	b = appendJSON(b, "", streamOpen, map[string]any{
+		"client_id": s.ask.clientID, "node": s.api.Node, "user": s.ask.principal.User, "topics": topics,
+		"heartbeat_ms": s.api.Hub.Heartbeat().Milliseconds(), "head": o.from, "resumed": o.snapshot == nil,
+	})
+	if o.reset != "" {
+		b = appendJSON(b, "", streamReset, map[string]string{"reason": o.reset})
 	}
-	if !s.expires.IsZero() && due.Before(next) {
-		return due
+	if o.snapshot != nil {
+		b = appendJSON(b, o.from.String(), streamSnapshot, map[string][]job.Job{"jobs": o.snapshot})
 	}
-	return next
+	return b
 }
 
-// tick writes what is due by the clock: a heartbeat, or word of the token's end.
-func (s *streamWriter) tick(now time.Time) error {
-	if s.expires.IsZero() || now.Before(s.expires.Add(-expiryNotice)) || s.warned && now.Before(s.expires) {
-		s.buffer = sse.AppendHeartbeat(s.buffer)
-		return nil
+// StreamWords returns what the hub says on the streams of this API.
+func StreamWords() hub.Words {
+	return hub.Words{
+		Heartbeat: sse.AppendHeartbeat(nil),
+		Expiring: func(expires time.Time) []byte {
+			return appendJSON(nil, "", streamExpiring, map[string]time.Time{"expires_at": expires})
+		},
+		Expired: func() []byte { return appendJSON(nil, "", streamExpired, struct{}{}) },
+		// Each client comes back after a time of its own, so that the clients of a node
+		// that stops do not all come at once.
+		Closing: func() []byte {
+			retry := 100*time.Millisecond + rand.N(closingSpread)
+			return appendJSON(sse.AppendRetry(nil, retry), "", streamClosing, map[string]int64{"retry_ms": retry.Milliseconds()})
+		},
 	}
-	if !s.warned { // also where both are due at once, so that a client may count on the order
-		s.warned = true
-		s.event("", streamExpiring, map[string]time.Time{"expires_at": s.expires})
-	}
-	if now.Before(s.expires) {
-		return nil
-	}
-	s.event("", streamExpired, struct{}{})
-	return auth.ErrExpired
 }
 
-// closing tells the client to come back, each after a time of its own, so that
-// the clients of a node that stops do not all come at once.
-func (s *streamWriter) closing() {
-	retry := 100*time.Millisecond + rand.N(closingSpread)
-	s.buffer = sse.AppendRetry(s.buffer, retry)
-	s.event("", streamClosing, map[string]int64{"retry_ms": retry.Milliseconds()})
-}
-
-// event puts an event of the stream itself into the buffer.
-func (s *streamWriter) event(id, name string, data any) {
+// appendJSON appends an event of the stream itself.
+func appendJSON(to []byte, id, name string, data any) []byte {
 	encoded, err := json.Marshal(data)
 	if err != nil {
 		panic(err) // all that is passed here can be encoded
 	}
-	s.buffer = sse.AppendEvent(s.buffer, id, name, encoded)
-}
-
-// flush writes the buffer out, in one write and bounded time.
-func (s *streamWriter) flush() error {
-	if len(s.buffer) == 0 {
-		return nil
-	}
-	if err := ignoreUnsupported(s.control.SetWriteDeadline(time.Now().Add(writeTimeout))); err != nil {
-		return err
-	}
-	_, err := s.w.Write(s.buffer)
-	if s.buffer = s.buffer[:0]; cap(s.buffer) > 2*writeSize {
-		s.buffer = nil
-	}
-	if err == nil {
-		err = s.control.Flush()
-	}
-	// A deadline that stays would end an HTTP/2 stream while it is idle.
-	return errors.Join(err, ignoreUnsupported(s.control.SetWriteDeadline(time.Time{})))
-}
-
-// ignoreUnsupported passes over a writer that has no deadlines.
-func ignoreUnsupported(err error) error {
-	if errors.Is(err, http.ErrNotSupported) {
-		return nil
-	}
-	return err
+	return sse.AppendEvent(to, id, name, encoded)
 }

@@ -16,7 +16,6 @@ import (
 
 	"herald/internal/auth"
 	"herald/internal/event"
-	"herald/internal/httpapi"
 	"herald/internal/job"
 	"herald/internal/sse"
 )
@@ -103,7 +102,7 @@ func TestAFreshStreamBeginsWithASnapshot(t *testing.T) {
 		t.Fatal(err)
 	}
 	want := []string{"user:demo", "all", "client:" + open.ClientID}
-	if diff := cmp.Diff(want, open.Topics); diff != "" || open.User != "demo" || open.Node != "test" || open.Heartbeat != 15000 || open.Resumed {
+	if diff := cmp.Diff(want, open.Topics); diff != "" || open.User != "demo" || open.Node != "test" || open.Heartbeat != int(heartbeat.Milliseconds()) || open.Resumed {
 		t.Errorf("stream.open is %+v, topics -want +got:\n%s", open, diff)
 	}
 	snapshot := f.next("stream.snapshot")
@@ -205,7 +204,7 @@ func TestACursorAheadOfTheLogIsReset(t *testing.T) {
 
 func TestHeartbeats(t *testing.T) {
 	t.Parallel()
-	s := setup(t, func(d *httpapi.Deps) { d.Heartbeat = 10 * time.Millisecond })
+	s := setup(t)
 	f := s.follow(t, s.token(t, "demo"), "")
 	buffer := make([]byte, 4096)
 	var all strings.Builder
@@ -246,7 +245,7 @@ func TestADrainingNodeSaysWhenToComeBack(t *testing.T) {
 	f := s.follow(t, s.token(t, "demo"), "")
 	f.next("stream.open")
 	f.next("stream.snapshot")
-	s.hub.Close()
+	s.closeStreams()
 	f.next("stream.closing")
 	if _, err := f.r.Next(); !errors.Is(err, io.EOF) || f.r.Retry() < 100*time.Millisecond {
 		t.Errorf("after closing: %v, retry in %v, want the end and a time to come back", err, f.r.Retry())

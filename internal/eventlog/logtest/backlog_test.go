@@ -11,6 +11,7 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"herald/internal/broker"
+	"herald/internal/broker/brokertest"
 	"herald/internal/bus/pgbus"
 	"herald/internal/event"
 	"herald/internal/eventlog"
@@ -41,20 +42,21 @@ func TestBacklog(t *testing.T) { //nolint:paralleltest // it looks at the heap
 	insertBacklog(t, db, j, backlog)
 
 	log := slog.New(slog.DiscardHandler)
-	node := broker.New(db, pgbus.New(db.Session, postgres.LogChannel, log), hub.New(hub.Config{}), encodeToken, log,
-		broker.Config{Memory: 4 << 20})
+	streams := hub.New(hub.Config{})
+	n := node{broker.New(db, pgbus.New(db.Session, postgres.LogChannel, log), streams, encodeToken, log,
+		broker.Config{Memory: 4 << 20}), streams}
 	store := &countingStore{Store: db, most: 5000}
 	heap := heapNow()
 	working, stop := context.WithCancel(ctx)
 	defer stop()
 	var group errgroup.Group
-	group.Go(func() error { return node.Run(working) })
+	group.Go(func() error { return n.run(working) })
 	group.Go(func() error {
 		return eventlog.NewSequencer(store, log, eventlog.Config{Batch: store.most, Poll: time.Hour}).Run(working)
 	})
 	began := time.Now()
 	last := event.Seq(backlog + 2)
-	if err := followJob(ctx, node, j, last); err != nil {
+	if err := followJob(ctx, n, j, last); err != nil {
 		t.Fatal(err)
 	}
 	took := time.Since(began)
@@ -102,11 +104,11 @@ func insertBacklog(t *testing.T, db *postgres.DB, j job.Job, n int) {
 
 // followJob reads the job's events as a client does who never waits for long,
 // and comes back when it was too slow.
-func followJob(ctx context.Context, node *broker.Broker, j job.Job, last event.Seq) error {
+func followJob(ctx context.Context, n node, j job.Job, last event.Seq) error {
 	ctx, cancel := context.WithTimeout(ctx, 10*patience)
 	defer cancel()
 	for seq := event.Seq(0); seq < last; {
-		stream, err := node.Subscribe(ctx, []event.Topic{event.JobTopic(j.ID)}, seq)
+		stream, err := brokertest.Subscribe(ctx, n.broker, n.hub, []event.Topic{event.JobTopic(j.ID)}, seq)
 		if err != nil {
 			return fmt.Errorf("subscribe after %d: %w", seq, err)
 		}

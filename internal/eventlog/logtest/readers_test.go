@@ -8,7 +8,10 @@ import (
 	"sync/atomic"
 	"time"
 
+	"golang.org/x/sync/errgroup"
+
 	"herald/internal/broker"
+	"herald/internal/broker/brokertest"
 	"herald/internal/event"
 	"herald/internal/hub"
 	"herald/internal/postgres"
@@ -62,10 +65,24 @@ func (r *logReader) read(ctx context.Context, db *postgres.DB) error {
 	return nil
 }
 
+// node is what streams hang on.
+type node struct {
+	broker *broker.Broker
+	hub    *hub.Hub
+}
+
+// run follows the log until ctx ends.
+func (n node) run(ctx context.Context) error {
+	group, ctx := errgroup.WithContext(ctx)
+	group.Go(func() error { return n.hub.Run(ctx) })
+	group.Go(func() error { return n.broker.Run(ctx) })
+	return group.Wait()
+}
+
 // subscriber follows topics, now on one node and now on another, and resumes
 // each time from the last seq it has.
 type subscriber struct {
-	nodes    []*broker.Broker
+	nodes    []node
 	rng      *rand.Rand
 	last     atomic.Int64
 	got      got // owned by run until it has returned
@@ -76,7 +93,7 @@ type subscriber struct {
 func (s *subscriber) run(ctx context.Context) error {
 	for ctx.Err() == nil {
 		node := s.nodes[s.rng.IntN(len(s.nodes))]
-		stream, err := node.Subscribe(ctx, s.got.topics, event.Seq(s.last.Load()))
+		stream, err := brokertest.Subscribe(ctx, node.broker, node.hub, s.got.topics, event.Seq(s.last.Load()))
 		if err == nil {
 			s.connects++
 			err = s.follow(ctx, stream)
@@ -98,7 +115,7 @@ func (s *subscriber) run(ctx context.Context) error {
 }
 
 // follow takes what comes for a while, at times too slowly.
-func (s *subscriber) follow(ctx context.Context, stream *broker.Stream) error {
+func (s *subscriber) follow(ctx context.Context, stream *brokertest.Client) error {
 	for range 1 + s.rng.IntN(30) {
 		short, cancel := context.WithTimeout(ctx, 100*time.Millisecond)
 		frames, err := stream.Next(short)

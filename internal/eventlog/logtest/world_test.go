@@ -34,7 +34,7 @@ type world struct {
 	ledger     ledger
 	sequencers *crew
 	writers    []*writer
-	nodes      []*broker.Broker
+	nodes      []node
 
 	readers     []*logReader
 	subscribers []*subscriber
@@ -71,8 +71,10 @@ func newWorld(t *testing.T, seed uint64) *world {
 		db := open(t, w.url, 4)
 		log := slog.New(slog.DiscardHandler)
 		bus := pgbus.New(db.Session, postgres.LogChannel, log)
-		w.nodes = append(w.nodes, broker.New(db, bus, hub.New(config), encodeToken, log,
-			broker.Config{Memory: 64 << 10, Page: 50, Poll: time.Second}))
+		streams := hub.New(config)
+		w.nodes = append(w.nodes, node{
+			broker.New(db, bus, streams, encodeToken, log, broker.Config{Memory: 64 << 10, Page: 50, Poll: time.Second}), streams,
+		})
 	}
 	for i := range subscribers {
 		s := &subscriber{nodes: w.nodes, rng: w.rng(uint64(300 + i))}
@@ -130,7 +132,7 @@ func (w *world) run(ctx context.Context, storms int, length time.Duration) {
 		_ = followers.Wait() // looked at below, unless the test has failed before
 	}()
 	for _, n := range w.nodes {
-		followers.Go(func() error { return n.Run(following) })
+		followers.Go(func() error { return n.run(following) })
 	}
 	for _, r := range w.readers {
 		followers.Go(func() error { return r.run(following) })
