@@ -16,6 +16,7 @@ import (
 
 	"herald/internal/broker"
 	"herald/internal/broker/brokertest"
+	"herald/internal/bus"
 	"herald/internal/event"
 	"herald/internal/hub"
 )
@@ -112,6 +113,16 @@ func encode(e event.Event) ([]byte, error) { return []byte(e.Seq.String()), nil 
 
 // start runs a broker on the log until the returned function is called.
 func start(log *fakeLog, config broker.Config) (*broker.Broker, *hub.Hub, func()) {
+	return startOn(log, config)
+}
+
+// logAndBus is what a broker follows.
+type logAndBus interface {
+	broker.Log
+	bus.Bus
+}
+
+func startOn(log logAndBus, config broker.Config) (*broker.Broker, *hub.Hub, func()) {
 	h := hub.New(hub.Config{})
 	b := broker.New(log, log, h, encode, slog.New(slog.DiscardHandler), config)
 	ctx, cancel := context.WithCancel(context.Background())
@@ -151,7 +162,7 @@ func read(t *testing.T, s *brokertest.Client) []event.Seq {
 	t.Helper()
 	var got []event.Seq
 	for {
-		ctx, cancel := context.WithTimeout(context.Background(), time.Millisecond)
+		ctx, cancel := context.WithTimeout(context.Background(), time.Second)
 		frames, err := s.Next(ctx)
 		cancel()
 		for _, f := range frames {
