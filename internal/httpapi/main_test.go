@@ -61,7 +61,9 @@ type server struct {
 	hub   *hub.Hub
 	blobs *blob.Bucket
 
-	closeStreams func() // ends the hub
+	handler      http.Handler
+	client       *http.Client // that streams are opened with
+	closeStreams func()       // ends the hub
 }
 
 // heartbeat is short, so that a test of it does not take long.
@@ -114,7 +116,9 @@ func start(t *testing.T, db *postgres.DB, change ...func(*httpapi.Deps)) *server
 	for _, c := range change {
 		c(&deps)
 	}
-	s.Server = httptest.NewServer(httpapi.New(deps))
+	s.handler = httpapi.New(deps)
+	s.Server = httptest.NewServer(s.handler)
+	s.client = http.DefaultClient
 	t.Cleanup(func() {
 		closeStreams()
 		s.Close()

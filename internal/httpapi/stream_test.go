@@ -41,7 +41,7 @@ func (s *server) follow(t *testing.T, token, query string, headers ...string) *f
 		name, value, _ := strings.Cut(h, ": ")
 		r.Header.Set(name, value)
 	}
-	res, err := http.DefaultClient.Do(r)
+	res, err := s.client.Do(r)
 	if err != nil {
 		t.Fatal(err)
 	}

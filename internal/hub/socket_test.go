@@ -3,17 +3,20 @@
 package hub_test
 
 import (
+	"bufio"
 	"bytes"
 	"errors"
 	"fmt"
 	"io"
 	"net"
 	"os"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
 
 	"github.com/google/uuid"
+	"pgregory.net/rapid"
 
 	"herald/internal/event"
 	"herald/internal/hub"
@@ -269,4 +272,71 @@ func TestAConnectionThatTheHubDoesNotTake(t *testing.T) {
 	ends := make(chan ended, 1)
 	h.Attach(hub.Stream{ID: uuid.New(), Ended: func(why error, written event.Seq) { ends <- ended{why, written} }}, other, nil, 0)
 	wantEnded(t, ends, errors.ErrUnsupported, 0)
+}
+
+// Whatever is published, and however a client stalls and goes on, it gets every
+// change of state once and in order and the last progress of each job, each
+// frame whole, or its connection ends.
+func TestQueueRulesOfASocket(t *testing.T) {
+	t.Parallel()
+	rapid.Check(t, func(rt *rapid.T) {
+		config := hub.Config{
+			QueueFrames: rapid.SampledFrom([]int{2, 10, 1000}).Draw(rt, "frames"), QueueBytes: rapid.SampledFrom([]int{1, 100_000, 1 << 30}).Draw(rt, "bytes"),
+		}
+		steps := rapid.SliceOfN(rapid.IntRange(0, 9), 30, 80).Draw(rt, "steps")
+		size := rapid.SampledFrom([]int{0, 5000, 20_000}).Draw(rt, "size")
+		h, stop := start(config)
+		defer stop()
+		client, _ := attach(t, h, follow("all"), nil, 0)
+		defer client.Close()
+		if err := client.SetReadBuffer(32 << 10); err != nil {
+			rt.Fatal(err)
+		}
+		var published []*hub.Frame
+		publish := func(kind event.Type, job int) {
+			f := frame(event.Seq(len(published)+1), kind, job, "all")
+			f.Bytes = fmt.Appendf(nil, "%d %s\n", f.Seq, strings.Repeat("x", size))
+			published = append(published, f)
+			h.Publish([]*hub.Frame{f})
+		}
+		var read bytes.Buffer
+		for _, step := range steps {
+			switch {
+			case step < 3: // the client takes some of what is there; what is wrong with the connection shows below
+				_ = client.SetReadDeadline(time.Now().Add(time.Millisecond))
+				_, _ = io.CopyN(&read, client, int64(1+step*step*size/2))
+			case step < 6:
+				publish(event.JobStep, 0)
+			default:
+				publish(event.JobProgress, step%2)
+			}
+		}
+		_ = client.SetReadDeadline(time.Time{})
+		publish(event.JobFailed, 0)
+		whole := readLines(rt, &read, client, len(published), size)
+		if n := len(whole); n > 0 && whole[n-1].Seq == event.Seq(len(published)) {
+			checkComplete(t, published, whole)
+		}
+	})
+}
+
+// readLines reads frames until the last one published, or the end.
+func readLines(t *rapid.T, before io.Reader, client io.Reader, last, size int) []*hub.Frame {
+	var list []*hub.Frame
+	in := bufio.NewReaderSize(io.MultiReader(before, client), 256<<10)
+	for {
+		text, err := in.ReadString('\n')
+		if err != nil {
+			return list // what is cut off at the end is not a frame
+		}
+		number, rest, _ := strings.Cut(text, " ")
+		seq, err := strconv.Atoi(number)
+		if err != nil || len(rest) != size+1 {
+			t.Fatalf("a frame is broken: %.50q, %d bytes", text, len(text))
+		}
+		list = append(list, &hub.Frame{Seq: event.Seq(seq)})
+		if seq == last {
+			return list
+		}
+	}
 }

@@ -1,0 +1,230 @@
+package httpapi_test
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"net/http"
+	"net/http/httptest"
+	"strconv"
+	"strings"
+	"testing"
+
+	"herald/internal/event"
+	"herald/internal/httpapi"
+)
+
+// overHTTP2 serves the same API over TLS with HTTP/2, where a stream is its
+// handler's, not the hub's.
+func (s *server) overHTTP2(t *testing.T) *server {
+	t.Helper()
+	secure := httptest.NewUnstartedServer(s.handler)
+	secure.EnableHTTP2 = true
+	secure.StartTLS()
+	t.Cleanup(func() {
+		s.closeStreams()
+		secure.Close()
+	})
+	other := *s
+	other.Server, other.client = secure, secure.Client()
+	return &other
+}
+
+// overEach runs a test over each transport.
+func overEach(t *testing.T, test func(t *testing.T, s *server)) {
+	t.Helper()
+	for _, proto := range []string{"HTTP/1.1", "HTTP/2.0"} {
+		t.Run(proto, func(t *testing.T) {
+			t.Parallel()
+			s := setup(t)
+			if proto == "HTTP/2.0" {
+				s = s.overHTTP2(t)
+			}
+			f := s.follow(t, s.token(t, "demo"), "")
+			if f.res.Proto != proto {
+				t.Fatalf("the answer came over %s, want %s", f.res.Proto, proto)
+			}
+			f.close()
+			test(t, s)
+		})
+	}
+}
+
+// publish puts events for the user into the log, and returns the Seq of the
+// first.
+func (s *server) publish(t *testing.T, user string, n int, kind event.Type, payload func(i int) string) {
+	t.Helper()
+	var p event.Publication
+	p.Actor = "test"
+	for i := range n {
+		p.Notices = append(p.Notices, event.Notice{Type: kind, Topics: []event.Topic{event.UserTopic(user)}, Payload: json.RawMessage(payload(i))})
+	}
+	if _, err := s.db.Publish(t.Context(), p); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// begin reads how a stream begins.
+func (f *follower) begin() {
+	f.t.Helper()
+	f.next("stream.open")
+	if f.res.Request.URL.Query().Get("lastEventId") == "" {
+		f.next("stream.snapshot")
+	}
+}
+
+func TestAStreamOverEachTransport(t *testing.T) {
+	t.Parallel()
+	overEach(t, func(t *testing.T, s *server) {
+		t.Helper()
+		number := func(i int) string { return fmt.Sprintf(`{"n":%d}`, i) }
+		live := s.follow(t, s.token(t, "demo"), "")
+		live.begin()
+		const events = 700
+		s.publish(t, "demo", events, "test.number", number)
+		s.publish(t, "alice", 1, "test.number", number)
+		s.publish(t, "demo", 1, "test.end", number)
+		late := s.follow(t, s.token(t, "demo"), "lastEventId=0")
+		late.begin()
+		for _, f := range []*follower{live, late} {
+			for i := range events {
+				if e := f.next("test.number"); e.ID != strconv.Itoa(i+1) || !strings.Contains(e.Data, fmt.Sprintf(`{"n":%d}`, i)) {
+					t.Fatalf("got %s %s, want event %d", e.ID, e.Data, i)
+				}
+			}
+			f.next("test.end")
+		}
+		s.closeStreams()
+		for _, f := range []*follower{live, late} {
+			f.next("stream.closing")
+			if _, err := f.r.Next(); !errors.Is(err, io.EOF) {
+				t.Errorf("after closing: %v, want the end", err)
+			}
+		}
+	})
+}
+
+func TestFiltersOfAStream(t *testing.T) {
+	t.Parallel()
+	overEach(t, func(t *testing.T, s *server) {
+		t.Helper()
+		query := "type=order.*&type=user.named&metadata.team=red&metadata.team=blue"
+		live := s.follow(t, s.token(t, "demo"), query)
+		live.begin()
+		team := func(name string) func(int) string {
+			return func(int) string { return fmt.Sprintf(`{"metadata":{"team":%q}}`, name) }
+		}
+		s.publish(t, "demo", 1, "order.paid", team("red"))
+		s.publish(t, "demo", 1, "order.paid", team("green"))
+		s.publish(t, "demo", 1, "user.removed", team("red"))
+		s.publish(t, "demo", 1, "order.sent", func(int) string { return `{}` })
+		s.publish(t, "demo", 1, "user.named", team("blue"))
+		late := s.follow(t, s.token(t, "demo"), query+"&lastEventId=0")
+		late.begin()
+		for _, f := range []*follower{live, late} {
+			f.next("order.paid")
+			f.next("user.named")
+		}
+	})
+}
+
+func TestAStreamThatIsAskedForWrongly(t *testing.T) {
+	t.Parallel()
+	s := setup(t)
+	for query, want := range map[string]string{
+		"type=Order":            "bad-filter",
+		"type=*":                "bad-filter",
+		"metadata.=x":           "bad-filter",
+		"conflate=maybe":        "bad-query",
+		"topic=nothing":         "bad-topic",
+		"lastEventId=yesterday": "bad-cursor",
+	} {
+		a := s.do(t, http.MethodGet, "/api/sse?"+query, s.token(t, "demo"), "")
+		if a.status != http.StatusBadRequest || a.problem() != want {
+			t.Errorf("GET /api/sse?%s = %d %s, want %s", query, a.status, a.body, want)
+		}
+	}
+}
+
+// What a client has not been told before a message to itself can be sent is
+// which client it is: it gets all that is sent to it from then on.
+func TestAMessageToOneClient(t *testing.T) {
+	t.Parallel()
+	overEach(t, func(t *testing.T, s *server) {
+		t.Helper()
+		f, other := s.follow(t, s.token(t, "demo"), ""), s.follow(t, s.token(t, "demo"), "")
+		var opened struct {
+			ID string `json:"client_id"`
+		}
+		if err := json.Unmarshal([]byte(f.next("stream.open").Data), &opened); err != nil {
+			t.Fatal(err)
+		}
+		f.next("stream.snapshot")
+		other.begin()
+		p := event.Publication{Actor: "test", Notices: []event.Notice{
+			{Type: "test.own", Topics: []event.Topic{event.Topic("client:" + opened.ID)}, Payload: json.RawMessage(`{}`)},
+			{Type: "test.all", Topics: []event.Topic{event.Everyone}, Payload: json.RawMessage(`{}`)},
+		}}
+		if _, err := s.db.Publish(t.Context(), p); err != nil {
+			t.Fatal(err)
+		}
+		f.next("test.own")
+		f.next("test.all")
+		other.next("test.all")
+	})
+}
+
+func TestANodeThatStopsTakesNoStream(t *testing.T) {
+	t.Parallel()
+	s := setup(t)
+	f := s.follow(t, s.token(t, "demo"), "")
+	f.begin()
+	s.closeStreams()
+	f.next("stream.closing")
+	a := s.do(t, http.MethodGet, "/api/sse", s.token(t, "demo"), "")
+	if a.status != http.StatusServiceUnavailable || a.problem() != "closing" {
+		t.Errorf("GET /api/sse = %d %s, want 503 closing", a.status, a.body)
+	}
+}
+
+// lines is a log as its lines.
+type lines chan []byte
+
+func (l lines) Write(p []byte) (int, error) {
+	l <- bytes.Clone(p)
+	return len(p), nil
+}
+
+// A connection that was taken from the server is logged with its answer, and its
+// end with the reason, beside the request's id.
+func TestTheLogOfAStream(t *testing.T) {
+	t.Parallel()
+	log := make(lines, 100)
+	s := setup(t, func(d *httpapi.Deps) {
+		d.Log = slog.New(slog.NewJSONHandler(log, &slog.HandlerOptions{Level: slog.LevelDebug}))
+	})
+	f := s.follow(t, s.token(t, "demo"), "", "X-Request-ID: the-stream")
+	f.begin()
+	if got := f.res.Header.Get("X-Request-ID"); got != "the-stream" {
+		t.Errorf("X-Request-ID is %q, want what the middleware set", got)
+	}
+	s.closeStreams()
+	logged := map[string]map[string]any{}
+	for logged["request"] == nil || logged["stream ended"] == nil {
+		var entry map[string]any
+		if err := json.Unmarshal(<-log, &entry); err != nil {
+			t.Fatal(err)
+		}
+		message, _ := entry["msg"].(string)
+		logged[message] = entry
+	}
+	if request := logged["request"]; request["status"] != 200.0 || request["route"] != "/api/sse" || request["request_id"] != "the-stream" {
+		t.Errorf("the request was logged as %v", request)
+	}
+	if end := logged["stream ended"]; end["reason"] != "the node is stopping" || end["user"] != "demo" || end["request_id"] != "the-stream" {
+		t.Errorf("the end was logged as %v", end)
+	}
+}
