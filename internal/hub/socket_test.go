@@ -16,6 +16,7 @@ import (
 	"time"
 
 	"github.com/google/uuid"
+	"golang.org/x/sys/unix"
 	"pgregory.net/rapid"
 
 	"herald/internal/event"
@@ -338,5 +339,34 @@ func readLines(t *rapid.T, before io.Reader, client io.Reader, last, size int) [
 		if seq == last {
 			return list
 		}
+	}
+}
+
+// A client that vanishes says nothing: its connection is there, and nothing
+// comes back. A heartbeat that is not acknowledged tells.
+func TestAClientThatVanishes(t *testing.T) {
+	t.Parallel()
+	h := open(t, hub.Config{Heartbeat: 50 * time.Millisecond, WriteTimeout: 500 * time.Millisecond, Words: words()})
+	client, ends := attach(t, h, follow("all"), nil, 0)
+	h.Publish([]*hub.Frame{line(1, "all")})
+	wantText(t, client, "1\n")
+	vanish(t, client)
+	wantEnded(t, ends, hub.ErrGone, 1)
+}
+
+// vanish has the kernel drop whatever comes for the connection, before it could
+// acknowledge it.
+func vanish(t *testing.T, conn *net.TCPConn) {
+	t.Helper()
+	raw, err := conn.SyscallConn()
+	if err != nil {
+		t.Fatal(err)
+	}
+	nothing := []unix.SockFilter{{Code: unix.BPF_RET | unix.BPF_K, K: 0}}
+	controlErr := raw.Control(func(fd uintptr) {
+		err = unix.SetsockoptSockFprog(int(fd), unix.SOL_SOCKET, unix.SO_ATTACH_FILTER, &unix.SockFprog{Len: 1, Filter: &nothing[0]})
+	})
+	if err := errors.Join(controlErr, err); err != nil {
+		t.Fatal(err)
 	}
 }
