@@ -67,6 +67,9 @@ type Deps struct {
 	Presets  []Preset                    // how a video can be processed
 	Ping     func(context.Context) error // reports whether the database answers
 
+	Limits        Limits         // on the streams that are open at once
+	StreamMetrics *StreamMetrics // is told of the streams; by default nobody is
+
 	MaxUpload int64 // bytes; default 20 GiB
 }
 
@@ -81,6 +84,7 @@ type Preset struct {
 type api struct {
 	Deps
 	problems problems
+	limits   *limiter
 }
 
 // New returns the handler of all routes.
@@ -88,7 +92,10 @@ func New(d Deps) http.Handler {
 	if d.MaxUpload <= 0 {
 		d.MaxUpload = 20 << 30
 	}
-	a := &api{Deps: d, problems: problems{log: d.Log}}
+	if d.StreamMetrics == nil {
+		d.StreamMetrics = NewStreamMetrics()
+	}
+	a := &api{Deps: d, problems: problems{log: d.Log}, limits: newLimiter(d.Limits, d.StreamMetrics)}
 	r := chi.NewRouter()
 	r.Use(
 		withRequestID,

@@ -6,7 +6,9 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"math/rand/v2"
 	"net/http"
+	"strconv"
 	"strings"
 	"syscall"
 
@@ -59,6 +61,9 @@ func problemTable() []problemRow {
 		{syscall.ENOSPC, http.StatusInsufficientStorage, "disk-full", "The server's disk is full", false},
 		{hub.ErrClosing, http.StatusServiceUnavailable, "closing", "This node is stopping: come back, and another will answer", false},
 		{errNotReady, http.StatusServiceUnavailable, "not-ready", "Herald is not ready", false},
+		{errNodeFull, http.StatusServiceUnavailable, "node-full", "Herald is full", false},
+		{errUserStreams, http.StatusTooManyRequests, "too-many-streams", "You have too many streams open", false},
+		{errAddressStreams, http.StatusTooManyRequests, "too-many-streams", "Your network has too many streams open", false},
 	}
 }
 
@@ -153,11 +158,21 @@ func (ps problems) write(w http.ResponseWriter, r *http.Request, err error) {
 
 // send answers with the problem.
 func (p *Problem) send(w http.ResponseWriter) {
-	if p.Status == http.StatusUnauthorized {
+	switch p.Status {
+	case http.StatusUnauthorized:
 		w.Header().Set("WWW-Authenticate", "Bearer")
+	case http.StatusTooManyRequests, http.StatusServiceUnavailable:
+		w.Header().Set("Retry-After", retryAfter())
 	}
 	w.Header().Set("Cache-Control", "no-store")
 	writeJSON(w, p.Status, problemType, p)
+}
+
+// retryAfter is in how many seconds to come back: it spreads those who were
+// refused together.
+func retryAfter() string {
+	const least, spread = 2, 8
+	return strconv.Itoa(least + rand.IntN(spread))
 }
 
 // transform turns huma's own refusals into problems of ours.

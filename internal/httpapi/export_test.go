@@ -1,0 +1,35 @@
+package httpapi
+
+import (
+	"net/http"
+	"net/netip"
+)
+
+// Limiter is limiter, for its test.
+type Limiter struct{ l *limiter }
+
+// NewLimiter is newLimiter.
+func NewLimiter(limits Limits, metrics *StreamMetrics) Limiter {
+	return Limiter{newLimiter(limits, metrics)}
+}
+
+// Acquire is limiter.acquire.
+func (l Limiter) Acquire(user string, addr netip.Addr) (release func(), err error) {
+	return l.l.acquire(user, addr)
+}
+
+// Remembered is of how many users and networks it knows.
+func (l Limiter) Remembered() int {
+	l.l.mu.Lock()
+	defer l.l.mu.Unlock()
+	return len(l.l.users) + len(l.l.networks)
+}
+
+// Refusals are the errors that acquire returns: by user, by address, in all.
+func Refusals() (user, address, all error) { return errUserStreams, errAddressStreams, errNodeFull }
+
+// ProblemOf is the problem that the error is to a client.
+func ProblemOf(err error) *Problem { return classify(err) }
+
+// SendProblem answers with the problem that the error is.
+func SendProblem(w http.ResponseWriter, err error) { classify(err).send(w) }

@@ -1,0 +1,110 @@
+package httpapi
+
+import (
+	"cmp"
+	"errors"
+	"net/netip"
+	"sync"
+)
+
+// DefaultStreams is how many streams a node has open at once unless its Limits
+// say otherwise.
+const DefaultStreams = 50_000
+
+// Limits bounds the streams that a node has open at once. A field of 0 is its
+// default.
+type Limits struct {
+	Streams    int // in all; default DefaultStreams
+	PerUser    int // of one user; default 64
+	PerAddress int // from one IPv4 address, or one IPv6 network of 64 bits; default 1,000
+}
+
+func (l Limits) withDefaults() Limits {
+	const perUser, perAddress = 64, 1000
+	return Limits{
+		Streams: cmp.Or(l.Streams, DefaultStreams), PerUser: cmp.Or(l.PerUser, perUser), PerAddress: cmp.Or(l.PerAddress, perAddress),
+	}
+}
+
+// Why a stream is refused.
+var (
+	errNodeFull       = errors.New("this node has no room for another stream: try again, here or at another node")
+	errUserStreams    = errors.New("you have as many streams open as one user may: close one, then try again")
+	errAddressStreams = errors.New("your network has as many streams open as one address may: close one, then try again")
+)
+
+// limiter counts the streams that are open, and refuses those beyond its Limits.
+// What it remembers of a user or an address goes with their last stream.
+type limiter struct {
+	Limits
+	metrics *StreamMetrics
+
+	mu       sync.Mutex // guards the fields below
+	total    int
+	users    map[string]int
+	networks map[netip.Addr]int // by the first address of each
+}
+
+func newLimiter(limits Limits, metrics *StreamMetrics) *limiter {
+	limits = limits.withDefaults()
+	metrics.limit.Set(float64(limits.Streams))
+	return &limiter{Limits: limits, metrics: metrics, users: map[string]int{}, networks: map[netip.Addr]int{}}
+}
+
+// acquire takes a place for a stream of the user's. An address that is not valid
+// is not known, and not counted. The caller calls release once, from any
+// goroutine, when the stream has ended. The error is one of those above.
+func (l *limiter) acquire(user string, addr netip.Addr) (release func(), err error) {
+	network := networkOf(addr)
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	switch {
+	case l.users[user] >= l.PerUser:
+		return nil, l.refuse("user", errUserStreams)
+	case network.IsValid() && l.networks[network] >= l.PerAddress:
+		return nil, l.refuse("address", errAddressStreams)
+	case l.total >= l.Streams:
+		return nil, l.refuse("node", errNodeFull)
+	}
+	l.total++
+	l.users[user]++
+	if network.IsValid() {
+		l.networks[network]++
+	}
+	return func() { l.release(user, network) }, nil
+}
+
+func (l *limiter) refuse(limit string, err error) error {
+	l.metrics.refused.WithLabelValues(limit).Inc()
+	return err
+}
+
+func (l *limiter) release(user string, network netip.Addr) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.total--
+	countDown(l.users, user)
+	if network.IsValid() {
+		countDown(l.networks, network)
+	}
+}
+
+func countDown[K comparable](counts map[K]int, key K) {
+	if counts[key]--; counts[key] == 0 {
+		delete(counts, key)
+	}
+}
+
+// networkOf is what counts as one address: who has an IPv6 address has all of
+// its network's.
+func networkOf(addr netip.Addr) netip.Addr {
+	const bits = 64
+	if addr = addr.Unmap(); !addr.Is6() {
+		return addr
+	}
+	prefix, err := addr.WithZone("").Prefix(bits)
+	if err != nil {
+		return netip.Addr{} // cannot be: it is IPv6, without a zone
+	}
+	return prefix.Addr()
+}

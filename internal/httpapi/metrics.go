@@ -1,0 +1,44 @@
+package httpapi
+
+import "github.com/prometheus/client_golang/prometheus"
+
+// StreamMetrics is what a node tells of the limits on its streams. It is a
+// prometheus.Collector.
+type StreamMetrics struct {
+	limit   prometheus.Gauge
+	refused *prometheus.CounterVec // by which limit
+}
+
+// NewStreamMetrics returns StreamMetrics that nobody collects yet.
+func NewStreamMetrics() *StreamMetrics {
+	m := &StreamMetrics{
+		limit: prometheus.NewGauge(prometheus.GaugeOpts{
+			Name: "herald_streams_limit", Help: "Streams that this node may have open at once.",
+		}),
+		refused: prometheus.NewCounterVec(prometheus.CounterOpts{
+			Name: "herald_streams_refused_total", Help: "Streams refused, by the limit that they were beyond.",
+		}, []string{"limit"}),
+	}
+	for _, limit := range []string{"node", "user", "address"} { // so that they are there before the first
+		m.refused.WithLabelValues(limit)
+	}
+	return m
+}
+
+func (m *StreamMetrics) all() []prometheus.Collector {
+	return []prometheus.Collector{m.limit, m.refused}
+}
+
+// Describe is prometheus.Collector's.
+func (m *StreamMetrics) Describe(to chan<- *prometheus.Desc) {
+	for _, c := range m.all() {
+		c.Describe(to)
+	}
+}
+
+// Collect is prometheus.Collector's.
+func (m *StreamMetrics) Collect(to chan<- prometheus.Metric) {
+	for _, c := range m.all() {
+		c.Collect(to)
+	}
+}
