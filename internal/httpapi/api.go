@@ -8,6 +8,7 @@ import (
 	"io/fs"
 	"log/slog"
 	"net/http"
+	"net/netip"
 	"reflect"
 
 	"github.com/danielgtaylor/huma/v2"
@@ -67,6 +68,10 @@ type Deps struct {
 	Presets  []Preset                    // how a video can be processed
 	Ping     func(context.Context) error // reports whether the database answers
 
+	// TrustedProxies are those whose word is taken for where a request comes
+	// from (X-Forwarded-For, X-Forwarded-Proto); by default nobody's is.
+	TrustedProxies []netip.Prefix
+
 	Limits        Limits         // on the streams that are open at once
 	StreamMetrics *StreamMetrics // is told of the streams; by default nobody is
 
@@ -99,6 +104,7 @@ func New(d Deps) http.Handler {
 	r := chi.NewRouter()
 	r.Use(
 		withRequestID,
+		a.withClient,
 		a.logRequests,
 		a.recoverPanics,
 		boundTime,

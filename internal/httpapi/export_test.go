@@ -33,3 +33,9 @@ func ProblemOf(err error) *Problem { return classify(err) }
 
 // SendProblem answers with the problem that the error is.
 func SendProblem(w http.ResponseWriter, err error) { classify(err).send(w) }
+
+// ClientOf is where the request comes from, when these proxies are trusted.
+func ClientOf(trusted []netip.Prefix, r *http.Request) (addr netip.Addr, https bool) {
+	c := proxies(trusted).client(r)
+	return c.addr, c.https
+}

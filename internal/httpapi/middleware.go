@@ -23,6 +23,7 @@ type contextKey int
 const (
 	requestIDKey contextKey = iota
 	principalKey
+	clientKey
 )
 
 // withRequestID gives the request an id: the client's if it is sane, else one of
@@ -85,14 +86,15 @@ func (rec *recorder) Hijack() (net.Conn, *bufio.ReadWriter, error) {
 func (rec *recorder) Unwrap() http.ResponseWriter { return rec.ResponseWriter }
 
 // logRequests writes a line for each request when it ends: its route, never its
-// path or query, which may hold what is nobody's business.
+// path or query, which may hold what is nobody's business. The client's address
+// is a person's too: it stands there since nobody logs at this level for long.
 func (a *api) logRequests(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		ctx, began := r.Context(), time.Now()
 		rec := &recorder{ResponseWriter: w}
 		defer func() { // after a panic too, which cuts the connection
 			a.Log.DebugContext(ctx, "request", "method", r.Method, "route", chi.RouteContext(ctx).RoutePattern(),
-				"status", rec.status, "took", time.Since(began), "request_id", requestID(ctx))
+				"status", rec.status, "took", time.Since(began), "client", clientOf(ctx).addr, "request_id", requestID(ctx))
 		}()
 		next.ServeHTTP(rec, r)
 	})

@@ -44,7 +44,7 @@ func (a *api) signOut(w http.ResponseWriter, r *http.Request) {
 func setCookie(w http.ResponseWriter, r *http.Request, token string, expires time.Time) {
 	http.SetCookie(w, &http.Cookie{ //nolint:gosec // on loopback there is no TLS, and a cookie that wants it would be lost
 		Name: cookieName, Value: token, Path: "/", Expires: expires,
-		HttpOnly: true, SameSite: http.SameSiteLaxMode, Secure: r.TLS != nil,
+		HttpOnly: true, SameSite: http.SameSiteLaxMode, Secure: clientOf(r.Context()).https,
 	})
 }
 
