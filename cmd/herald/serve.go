@@ -53,7 +53,7 @@ func (s *settings) node(ctx context.Context, t *terminal, roles app.Roles) error
 	}
 	return app.New(s.Config, roles, log).Run(ctx, func(addr net.Addr) {
 		if addr != nil {
-			fmt.Fprintf(t.stdout, "Herald serves on http://%s\n", addr)
+			fmt.Fprintf(t.stdout, "Herald serves on %s://%s\n", s.Scheme(), addr)
 		} else {
 			fmt.Fprintln(t.stdout, "Herald works.")
 		}

@@ -80,12 +80,12 @@ func (c *upCmd) startPostgres(ctx context.Context, log *slog.Logger) (*embedded.
 // welcome says where to go. The token stands in the link's fragment, which
 // browsers keep to themselves.
 func (c *upCmd) welcome(t *terminal, addr net.Addr) {
-	link, err := signInLink(c.KeyFile, "http://"+addr.String(), demoUser, []auth.Role{auth.RoleUser}, tokenLife)
+	link, err := signInLink(c.KeyFile, c.Scheme()+"://"+addr.String(), demoUser, []auth.Role{auth.RoleUser}, tokenLife)
 	if err != nil {
 		fmt.Fprintf(t.stderr, "herald: %v\n", err)
 		return
 	}
-	fmt.Fprintf(t.stdout, "\n  Herald is up on http://%s\n\n  Sign in as %s:  %s\n\n  Stop with Ctrl-C.\n\n", addr, demoUser, link)
+	fmt.Fprintf(t.stdout, "\n  Herald is up on %s://%s\n\n  Sign in as %s:  %s\n\n  Stop with Ctrl-C.\n\n", c.Scheme(), addr, demoUser, link)
 }
 
 // signInLink makes the address that signs the user in with one click.

@@ -116,15 +116,22 @@ func (b *build) api(ctx context.Context, ready func(net.Addr)) error {
 	if err != nil {
 		return err
 	}
-	sequencing, following, streaming := eventlog.NewMetrics(), broker.NewMetrics(), hub.NewMetrics()
-	fanout := hub.New(hub.Config{Words: httpapi.StreamWords(), Metrics: streaming})
+	var certificate *certificate // none: plain HTTP
+	if b.config.TLSCert != "" {
+		if certificate, err = loadCertificate(ctx, b.config.TLSCert, b.config.TLSKey, b.log); err != nil {
+			return err
+		}
+	}
+	sequencing, following, streaming, limiting := eventlog.NewMetrics(), broker.NewMetrics(), hub.NewMetrics(), httpapi.NewStreamMetrics()
+	fanout := hub.New(hub.Config{Words: httpapi.StreamWords(), Metrics: streaming, Heartbeat: b.config.Heartbeat})
 	follower := broker.New(b.db, pgbus.New(b.db.Session, postgres.LogChannel, b.log), fanout, httpapi.EncodeEvent, b.log,
 		broker.Config{Metrics: following})
 	handler := httpapi.New(httpapi.Deps{
 		Node: b.config.Node, Log: b.log, Tokens: key, Jobs: jobs{b.db, b.queue}, Artifacts: b.db, Snapshots: b.db,
 		Broker: follower, Hub: fanout, Blobs: b.bucket, MaxUpload: int64(b.config.MaxUploadSize), Validate: worker.ValidateArgs,
 		Presets: presets(), Ping: b.db.Ping, App: web.App(),
-		Metrics: telemetry.Metrics(sequencing, following, streaming, eventlog.NewBacklogMetrics(b.db.Backlog)),
+		Metrics: telemetry.Metrics(sequencing, following, streaming, limiting, eventlog.NewBacklogMetrics(b.db.Backlog)),
+		Limits:  streamLimits(ctx, b.config, b.log), StreamMetrics: limiting, TrustedProxies: b.config.TrustedProxies,
 	})
 	listener, err := listen(ctx, b.config.Addr)
 	if err != nil {
@@ -135,7 +142,7 @@ func (b *build) api(ctx context.Context, ready func(net.Addr)) error {
 	b.back = append(b.back, sequencer.Run, retention.Run, follower.Run)
 	b.front = append(b.front, fanout.Run, func(ctx context.Context) error {
 		ready(listener.Addr())
-		return serve(ctx, listener, handler, b.log)
+		return serve(ctx, listener, certificate, handler, b.log)
 	})
 	return nil
 }
@@ -195,15 +202,21 @@ func listen(ctx context.Context, addr string) (net.Listener, error) {
 	return listener, nil
 }
 
-// serve answers requests until ctx ends; then it waits for those under way, but
-// not for long. Streams are the hub's to end.
-func serve(ctx context.Context, listener net.Listener, handler http.Handler, log *slog.Logger) error {
+// serve answers requests until ctx ends, by HTTPS when there is a certificate;
+// then it waits for those under way, but not for long. Streams are the hub's to
+// end.
+func serve(ctx context.Context, listener net.Listener, certificate *certificate, handler http.Handler, log *slog.Logger) error {
 	server := &http.Server{
 		Handler:           handler,
 		ReadHeaderTimeout: 10 * time.Second,
 		IdleTimeout:       2 * time.Minute,
 		MaxHeaderBytes:    64 << 10,
 		ErrorLog:          slog.NewLogLogger(log.Handler(), slog.LevelDebug),
+	}
+	run := server.Serve
+	if certificate != nil {
+		certificate.overTLS(server)
+		run = func(l net.Listener) error { return server.ServeTLS(l, "", "") }
 	}
 	stopped := make(chan error, 1)
 	stop := context.AfterFunc(ctx, func() {
@@ -215,7 +228,7 @@ func serve(ctx context.Context, listener net.Listener, handler http.Handler, log
 		}
 		stopped <- err
 	})
-	if err := server.Serve(listener); !errors.Is(err, http.ErrServerClosed) {
+	if err := run(listener); !errors.Is(err, http.ErrServerClosed) {
 		stop()
 		return fmt.Errorf("serve: %w", err)
 	}

@@ -11,6 +11,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"time"
 )
 
 // Config is the settings of a node. The tags are kong's.
@@ -28,8 +29,17 @@ type Config struct {
 	RetainAge     Age    `help:"How long events are kept, such as 90d or 36h; 0: for ever." default:"90d" env:"HERALD_RETAIN_AGE"`
 	RetainSize    Bytes  `help:"How large the log may get before its oldest part goes, such as 50GiB; 0: any size." default:"0" env:"HERALD_RETAIN_SIZE"`
 	RetainArchive bool   `help:"Whether what goes is archived in the blob store first." default:"true" negatable:"" env:"HERALD_RETAIN_ARCHIVE"`
-	LogLevel      string `help:"Least level logged: debug, info, warn or error." enum:"debug,info,warn,error" default:"info" env:"HERALD_LOG_LEVEL"`
-	LogFormat     string `help:"How to log: text or json." enum:"text,json" default:"text" env:"HERALD_LOG_FORMAT"`
+
+	TLSCert              string        `name:"tls-cert" help:"Certificate chain to serve HTTPS with, as PEM; read again when it changes." env:"HERALD_TLS_CERT" placeholder:"FILE"`
+	TLSKey               string        `name:"tls-key" help:"The certificate's private key, as PEM." env:"HERALD_TLS_KEY" placeholder:"FILE"`
+	TrustedProxies       Proxies       `help:"Proxies whose word is taken for a client's address: networks and addresses, or none (default: this machine)." default:"127.0.0.0/8,::1" env:"HERALD_TRUSTED_PROXIES" placeholder:"LIST"`
+	MaxStreams           int           `help:"Streams open at once on this node." default:"50000" env:"HERALD_MAX_STREAMS"`
+	MaxStreamsPerUser    int           `help:"Streams of one user open at once on this node." default:"64" env:"HERALD_MAX_STREAMS_PER_USER"`
+	MaxStreamsPerAddress int           `help:"Streams from one address open at once on this node." default:"1000" env:"HERALD_MAX_STREAMS_PER_ADDRESS"`
+	Heartbeat            time.Duration `help:"How often a stream shows that it is alive; proxies must wait longer than that." default:"15s" env:"HERALD_HEARTBEAT"`
+
+	LogLevel  string `help:"Least level logged: debug, info, warn or error." enum:"debug,info,warn,error" default:"info" env:"HERALD_LOG_LEVEL"`
+	LogFormat string `help:"How to log: text or json." enum:"text,json" default:"text" env:"HERALD_LOG_FORMAT"`
 }
 
 // Complete fills in the defaults that depend on others, and checks the rest.
@@ -64,7 +74,40 @@ func (c *Config) Complete() error {
 	if c.RetainAge < 0 {
 		return errors.New("--retain-age: want 0 or more, such as 90d")
 	}
+	return c.checkStreams()
+}
+
+// checkStreams checks the settings of streams and of how they are reached. A
+// number of 0 is left to those who use it.
+func (c *Config) checkStreams() error {
+	const least, most = 100 * time.Millisecond, 5 * time.Minute
+	if (c.TLSCert == "") != (c.TLSKey == "") {
+		return errors.New("--tls-cert and --tls-key: want both or neither")
+	}
+	for _, limit := range []struct {
+		flag  string
+		value int
+	}{
+		{"--max-streams", c.MaxStreams},
+		{"--max-streams-per-user", c.MaxStreamsPerUser},
+		{"--max-streams-per-address", c.MaxStreamsPerAddress},
+	} {
+		if limit.value < 0 {
+			return fmt.Errorf("%s %d: want at least 1", limit.flag, limit.value)
+		}
+	}
+	if c.Heartbeat != 0 && (c.Heartbeat < least || c.Heartbeat > most) {
+		return fmt.Errorf("--heartbeat %v: want %v to %v", c.Heartbeat, least, most)
+	}
 	return nil
+}
+
+// Scheme is what the node's address begins with.
+func (c *Config) Scheme() string {
+	if c.TLSCert == "" {
+		return "http"
+	}
+	return "https"
 }
 
 // DefaultDataDir is where Herald keeps its own when nobody says otherwise: for

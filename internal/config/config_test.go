@@ -42,6 +42,13 @@ func TestCompleteNamesTheSettingToChange(t *testing.T) {
 		{"no port", func(c *config.Config) { c.Addr = "localhost" }, "--addr"},
 		{"no workers", func(c *config.Config) { c.Workers = 0 }, "--workers"},
 		{"an age that has not begun", func(c *config.Config) { c.RetainAge = -1 }, "--retain-age"},
+		{"a certificate without its key", func(c *config.Config) { c.TLSCert = "cert.pem" }, "--tls-key"},
+		{"a key without its certificate", func(c *config.Config) { c.TLSKey = "key.pem" }, "--tls-cert"},
+		{"fewer than no streams", func(c *config.Config) { c.MaxStreams = -1 }, "--max-streams -1"},
+		{"fewer than no streams of a user", func(c *config.Config) { c.MaxStreamsPerUser = -1 }, "--max-streams-per-user"},
+		{"fewer than no streams from an address", func(c *config.Config) { c.MaxStreamsPerAddress = -1 }, "--max-streams-per-address"},
+		{"a heart that races", func(c *config.Config) { c.Heartbeat = time.Millisecond }, "--heartbeat"},
+		{"a heart that stops", func(c *config.Config) { c.Heartbeat = time.Hour }, "--heartbeat"},
 		{"no upload", func(c *config.Config) { c.MaxUploadSize = 0 }, "--max-upload-size"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
@@ -52,6 +59,16 @@ func TestCompleteNamesTheSettingToChange(t *testing.T) {
 				t.Errorf("Complete() = %v, want an error that names %s", err, tt.want)
 			}
 		})
+	}
+}
+
+func TestScheme(t *testing.T) {
+	t.Parallel()
+	if got := new(config.Config).Scheme(); got != "http" {
+		t.Errorf("Scheme() = %q without a certificate, want http", got)
+	}
+	if got := (&config.Config{TLSCert: "cert.pem", TLSKey: "key.pem"}).Scheme(); got != "https" {
+		t.Errorf("Scheme() = %q with a certificate, want https", got)
 	}
 }
 

@@ -1,0 +1,4 @@
+// Package edgetest holds the tests of what stands between Herald's streams and
+// those who read them: TLS and HTTP/2, the real nginx, and clients that others
+// wrote. They start whole nodes on a real Postgres. It has nothing but tests.
+package edgetest
