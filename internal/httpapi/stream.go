@@ -100,12 +100,18 @@ func (a *api) stream(w http.ResponseWriter, r *http.Request) {
 		a.problems.write(w, r, err)
 		return
 	}
-	start, err := a.openStream(r.Context(), ask)
+	release, err := a.limits.acquire(ask.principal.User, clientOf(r.Context()).addr)
 	if err != nil {
 		a.problems.write(w, r, err)
 		return
 	}
-	s := &streamServer{api: a, ask: ask, stream: a.hubStream(r.Context(), ask)}
+	start, err := a.openStream(r.Context(), ask)
+	if err != nil {
+		release()
+		a.problems.write(w, r, err)
+		return
+	}
+	s := &streamServer{api: a, ask: ask, stream: a.hubStream(r.Context(), ask, release)}
 	if s.wire, err = newWire(w, r); err == nil {
 		err = s.serve(r.Context(), start)
 	}
@@ -165,12 +171,14 @@ func streamFilter(query url.Values) (*event.Filter, error) {
 	return f, f.Check()
 }
 
-// hubStream is the stream as the hub gets it.
-func (a *api) hubStream(ctx context.Context, ask streamRequest) hub.Stream {
+// hubStream is the stream as the hub gets it. When it has ended, it gives its
+// place among the limited ones back.
+func (a *api) hubStream(ctx context.Context, ask streamRequest, release func()) hub.Stream {
 	log := a.Log.With("client_id", ask.clientID, "user", ask.principal.User, "request_id", requestID(ctx))
 	return hub.Stream{
 		ID: ask.clientID, Topics: ask.topics, Filter: ask.filter, Whole: ask.whole, Expires: ask.principal.Expires,
 		Ended: func(why error, written event.Seq) {
+			release()
 			log.DebugContext(ctx, "stream ended", "reason", why, "written", written)
 		},
 	}

@@ -13,8 +13,11 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/google/uuid"
+
 	"herald/internal/event"
 	"herald/internal/httpapi"
+	"herald/internal/hub"
 )
 
 // overHTTP2 serves the same API over TLS with HTTP/2, where a stream is its
@@ -227,4 +230,33 @@ func TestTheLogOfAStream(t *testing.T) {
 	if end := logged["stream ended"]; end["reason"] != "the node is stopping" || end["user"] != "demo" || end["request_id"] != "the-stream" {
 		t.Errorf("the end was logged as %v", end)
 	}
+}
+
+func TestAUserHasOnlySoManyStreams(t *testing.T) {
+	t.Parallel()
+	s := setup(t, func(d *httpapi.Deps) { d.Limits = httpapi.Limits{PerUser: 2} })
+	first, second := s.follow(t, s.token(t, "demo"), ""), s.follow(t, s.token(t, "demo"), "")
+	var opened struct {
+		ID uuid.UUID `json:"client_id"`
+	}
+	if err := json.Unmarshal([]byte(first.next("stream.open").Data), &opened); err != nil {
+		t.Fatal(err)
+	}
+	first.next("stream.snapshot")
+	second.begin()
+	a := s.do(t, http.MethodGet, "/api/sse", s.token(t, "demo"), "")
+	if a.status != http.StatusTooManyRequests || a.header.Get("Retry-After") == "" {
+		t.Errorf("a third stream: %d, Retry-After %q, want 429 and a time", a.status, a.header.Get("Retry-After"))
+	}
+	s.follow(t, s.token(t, "alice"), "").begin()
+	s.hub.Disconnect(opened.ID, hub.ErrDisconnected)
+	if _, err := first.r.Next(); !errors.Is(err, io.EOF) {
+		t.Fatalf("Next() of a stream that was disconnected = %v", err)
+	}
+	s.follow(t, s.token(t, "demo"), "").begin()
+	// What is refused for another reason takes no place.
+	for range 3 {
+		s.do(t, http.MethodGet, "/api/sse?topic=channel:secret", s.token(t, "bob"), "")
+	}
+	s.follow(t, s.token(t, "bob"), "").begin()
 }

@@ -202,12 +202,12 @@ func (s *shard) remove(c *conn, why error) {
 	s.conns[c.slot] = nil
 	s.free = append(s.free, c.slot)
 	s.open--
+	s.counts.opened--
+	s.config.Metrics.ended.WithLabelValues(Reason(why)).Inc()
+	c.ended(why) // before the client can know, so that it finds its place free when it comes back
 	if c.sub == nil {
 		s.closeSocket(c)
 	}
-	s.counts.opened--
-	s.config.Metrics.ended.WithLabelValues(Reason(why)).Inc()
-	c.ended(why)
 }
 
 // drop ends a stream at once, whatever still waits for it.
