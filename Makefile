@@ -42,9 +42,10 @@ test: $(npm_stamp) ## run all tests: Go with the race detector, TypeScript, and 
 	cd web && $(for_tests) npm run e2e
 
 .PHONY: soak
-soak: ## kill everything at random for an hour and check the log, one seed after another (SOAK=10m)
+soak: ## kill everything at random for an hour and check the log, one seed after another; then half an hour of streams (SOAK=10m)
 	.ci/packages postgres compiler network
 	$(for_tests) HERALD_TEST_SOAK="$(or $(SOAK),1h)" go test -race -v -count=1 -timeout 0 ./internal/eventlog/logtest
+	HERALD_TEST_SOAK="$(or $(SOAK),30m)" go test -v -count=1 -timeout 0 ./internal/httpapi/streamtest
 
 .PHONY: check
 check: fmt-check generate-check lint web-check test ## all that CI runs: formatting, lint, generated code, then the tests
