@@ -1,5 +1,5 @@
 // Command herald-bench measures Herald against the naive ways of doing the same,
-// side by side in one run on one machine, on a Postgres that it starts itself.
+// side by side in one run on one machine, on servers that it starts itself.
 package main
 
 import (
@@ -24,6 +24,9 @@ import (
 type cli struct {
 	Log   logCmd   `cmd:"" help:"The log: reports a second against plain transactions, latency, and the sequencing ceiling."`
 	Bloat bloatCmd `cmd:"" help:"What the database grows to under a steady load, also while a transaction is held open."`
+
+	Stream       streamCmd       `cmd:"" help:"Streams: what a connection and a delivery cost, against a bare loop of writes and an ordinary handler."`
+	StreamServer streamServerCmd `cmd:"" hidden:""`
 }
 
 // output is how the figures are shown.
