@@ -3,7 +3,6 @@ package main
 import (
 	"bytes"
 	"context"
-	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -261,24 +260,5 @@ func TestSumOf(t *testing.T) {
 	t.Parallel()
 	if got := sumOf(3, 6); got != 4+5+6 {
 		t.Errorf("sumOf(3, 6) = %d, want 15", got)
-	}
-}
-
-func TestMemoryLogKeepsItsNewest(t *testing.T) {
-	t.Parallel()
-	var l memoryLog
-	for range 5 {
-		l.append(sample("all", keptEvents/2, nil))
-	}
-	floor, head, err := l.Bounds(t.Context())
-	if err != nil || head != 5*keptEvents/2 || floor == 0 || head-floor < keptEvents {
-		t.Fatalf("Bounds() = %d, %d, %v", floor, head, err)
-	}
-	if _, err := l.Events(t.Context(), floor-1, 1); !errors.Is(err, event.ErrTooOld) {
-		t.Errorf("Events(before the floor) = %v, want ErrTooOld", err)
-	}
-	events, err := l.Events(t.Context(), head-3, 10)
-	if err != nil || len(events) != 3 || events[0].Seq != head-2 {
-		t.Errorf("Events(the last three) = %d events, %v", len(events), err)
 	}
 }

@@ -14,6 +14,7 @@ import (
 
 	"herald/internal/auth"
 	"herald/internal/broker"
+	"herald/internal/broker/brokertest"
 	"herald/internal/bus"
 	"herald/internal/bus/pgbus"
 	"herald/internal/event"
@@ -30,8 +31,8 @@ type node struct {
 	log    *slog.Logger
 	source *countedLog
 	bus    bus.Bus
-	memory *memoryLog   // nil: the log is a database's
-	db     *postgres.DB // nil: it is in memory
+	memory *brokertest.Log // nil: the log is a database's
+	db     *postgres.DB    // nil: it is in memory
 	config broker.Config
 	text   []byte
 
@@ -45,7 +46,7 @@ func newNode(s setup) (*node, error) {
 		return nil, err
 	}
 	n := &node{
-		key: key, text: sampleText(), memory: &memoryLog{},
+		key: key, text: sampleText(), memory: &brokertest.Log{Keep: keptEvents},
 		log: slog.New(slog.NewTextHandler(os.Stderr, &slog.HandlerOptions{Level: slog.LevelWarn})),
 	}
 	n.source, n.bus = &countedLog{log: n.memory}, n.memory
@@ -119,7 +120,7 @@ func (n *node) publish(topic event.Topic, events int) (event.Seq, error) {
 	if n.memory == nil {
 		return 0, errors.New("the bench publishes to a log in memory alone")
 	}
-	return n.memory.append(sample(topic, events, n.text)), nil
+	return n.memory.Append(sample(topic, events, n.text)...), nil
 }
 
 func (n *node) head() event.Seq {

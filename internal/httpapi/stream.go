@@ -172,14 +172,15 @@ func streamFilter(query url.Values) (*event.Filter, error) {
 }
 
 // hubStream is the stream as the hub gets it. When it has ended, it gives its
-// place among the limited ones back.
+// place among the limited ones back. It keeps nothing of the request alive.
 func (a *api) hubStream(ctx context.Context, ask streamRequest, release func()) hub.Stream {
-	log := a.Log.With("client_id", ask.clientID, "user", ask.principal.User, "request_id", requestID(ctx))
+	id, user, request := ask.clientID, ask.principal.User, requestID(ctx)
 	return hub.Stream{
-		ID: ask.clientID, Topics: ask.topics, Filter: ask.filter, Whole: ask.whole, Expires: ask.principal.Expires,
+		ID: id, Topics: ask.topics, Filter: ask.filter, Whole: ask.whole, Expires: ask.principal.Expires,
 		Ended: func(why error, written event.Seq) {
 			release()
-			log.DebugContext(ctx, "stream ended", "reason", why, "written", written)
+			a.Log.DebugContext(context.Background(), "stream ended", "client_id", id, "user", user, "request_id", request,
+				"reason", why, "written", written)
 		},
 	}
 }
