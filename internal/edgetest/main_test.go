@@ -30,6 +30,9 @@ func TestMain(m *testing.M) { pgtest.Main(m) }
 // about how long that should take.
 const patience = 2 * time.Minute
 
+// minHeartbeat is the shortest that the settings allow.
+const minHeartbeat = 100 * time.Millisecond
+
 // topic is what all streams here follow.
 const topic = event.Topic("user:demo")
 
