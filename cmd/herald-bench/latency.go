@@ -64,6 +64,9 @@ func follow(ctx context.Context, m *mode, p plan) ([]float64, error) {
 			}
 		})
 	})
+	if _, err := m.db.RecordReport(ctx, m.jobs[0].ID, report(0)); err != nil { // so that a sequencer leads, and has disarmed the bell
+		return nil, err
+	}
 	last, err := settle(ctx, m.db)
 	if err != nil {
 		return nil, err

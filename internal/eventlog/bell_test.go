@@ -39,6 +39,7 @@ type pg struct {
 
 	vacuum  func() // called by each vacuum
 	vacuums atomic.Int64
+	scans   atomic.Int64
 }
 
 type outboxRow struct {
@@ -150,6 +151,7 @@ func (s session) Barrier(context.Context) (eventlog.XID, error) {
 
 func (s session) Sequence(_ context.Context, mark eventlog.Mark, limit int) (eventlog.Batch, error) {
 	s.db.between()
+	s.db.scans.Add(1)
 	s.db.mu.Lock()
 	defer s.db.mu.Unlock()
 	snapshot := eventlog.Snapshot{Xmin: s.db.latest + 1, Xmax: s.db.latest + 1}
@@ -262,6 +264,30 @@ func TestBellIsDisarmedUnderLoadOnly(t *testing.T) {
 	}
 }
 
+// Events that come at leisure keep no sequencer awake: it sleeps in between, also
+// when there never was a silence, and each event costs one scan.
+func TestSequencerSleepsBetweenEvents(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		db := newPG()
+		sequence(t, db, eventlog.Config{}, func() {
+			var before int64
+			for id := range 100 {
+				if id == 50 {
+					before = db.scans.Load()
+				}
+				w := db.begin()
+				w.insert(id)
+				w.commit()
+				time.Sleep(20 * time.Millisecond)
+			}
+			if scans := db.scans.Load() - before; !db.isArmed() || scans != 50 {
+				t.Errorf("armed = %v, %d scans for the last 50 events, want as many, and the bell armed", db.isArmed(), scans)
+			}
+		})
+	})
+}
+
 // A writer that has read the bell before it was armed may commit at any time
 // afterwards; nobody rings for it.
 func TestSequencerWaitsForWritersOlderThanTheBell(t *testing.T) {
@@ -279,6 +305,45 @@ func TestSequencerWaitsForWritersOlderThanTheBell(t *testing.T) {
 			}
 		})
 	})
+}
+
+// Nobody rings for writers that read the bell before it was armed. Where a batch
+// is cut, some of their rows are yet to come; and where a scan goes on with what
+// it saw at first, it does not see those that have committed since.
+func TestSequencerDoesNotSleepOnACutScan(t *testing.T) {
+	t.Parallel()
+	for _, late := range []int{0, 1} {
+		synctest.Test(t, func(t *testing.T) {
+			db := newPG()
+			var writers []*writer
+			for id := range 2 + late {
+				w := db.begin()
+				w.insert(id)
+				writers = append(writers, w)
+			}
+			calls := 0
+			db.between = func() {
+				if !db.isArmed() {
+					return
+				}
+				switch calls++; calls {
+				case 1: // the barrier; the next call is the first scan
+					writers[0].commit()
+					writers[1].commit()
+				case 3:
+					for _, w := range writers[2:] {
+						w.commit()
+					}
+				}
+			}
+			sequence(t, db, eventlog.Config{Batch: 1}, func() {
+				time.Sleep(time.Minute)
+				if got := db.sequenced(); len(got) != len(writers) {
+					t.Errorf("sequenced %v, want %d events", got, len(writers))
+				}
+			})
+		})
+	}
 }
 
 // Writers begin, insert and commit at any point between the sequencer's calls,

@@ -53,10 +53,10 @@ type Batch struct {
 type Config struct {
 	Batch      int           // most events appended at once; default 5000
 	Pause      time.Duration // least rest after a batch that was not cut, so that writers get the disk; default 3 ms
-	Idle       time.Duration // time without events before the bell is armed; default 40 ms
+	Idle       time.Duration // time with few events or none before the bell is armed; default 40 ms
 	Poll       time.Duration // longest sleep, should a ring be lost; default 5 s
 	Retry      time.Duration // rest before a new session, when one was lost; default 100 ms, and up to half of it longer
-	DisarmRate float64       // events a second from which the bell is disarmed again; default 500
+	DisarmRate float64       // events a second from which the bell is disarmed again, and twice what are few; default 500
 	Vacuum     time.Duration // least time between two vacuums of the outbox; default 2 s
 	Metrics    *Metrics      // default some that nobody collects
 }
@@ -169,13 +169,13 @@ type lead struct {
 	mark    Mark      // where rows may still appear
 	armed   bool      // writers ring
 	barrier XID       // taken after the bell was armed
-	busy    time.Time // when a scan last found something, or the bell was disarmed
+	busy    time.Time // when events last came at half the rate that disarms the bell, or it was disarmed
 	rate    rate
 
 	removed atomic.Int64 // rows that were taken from the outbox since the last vacuum
 }
 
-// step scans once, and then rests, arms the bell, or sleeps.
+// step scans once, and then sleeps, arms the bell, or rests.
 func (l *lead) step(ctx context.Context) error {
 	began := time.Now()
 	batch, err := l.session.Sequence(ctx, l.mark, l.config.Batch)
@@ -183,50 +183,49 @@ func (l *lead) step(ctx context.Context) error {
 		return fmt.Errorf("sequence: %w", err)
 	}
 	now := time.Now()
-	goesOn := l.mark.Within != nil
+	drained := l.mark.Within == nil && !batch.More // the snapshot shows no more
 	l.mark = l.mark.Following(batch)
 	if batch.Events > 0 {
-		l.config.Metrics.batchTime.Observe(now.Sub(began).Seconds())
-		return l.found(ctx, batch, began, now)
+		if err := l.found(ctx, batch, began, now); err != nil {
+			return err
+		}
 	}
 	switch {
-	case goesOn:
+	case !drained:
 		return nil // what has come since the scan began has not been looked for yet
-	case !l.armed && now.Sub(l.busy) >= l.config.Idle:
-		return l.arm(ctx)
 	case l.armed && batch.Snapshot.Xmin > l.barrier:
 		rung, err := l.session.WaitBell(ctx, l.config.Poll)
 		if rung {
 			l.config.Metrics.rings.Inc()
 		}
 		return err
-	default:
+	case !l.armed && now.Sub(l.busy) >= l.config.Idle:
+		return l.arm(ctx)
+	case batch.Events == 0:
 		pause(ctx, l.config.Pause)
-		return nil
+	default:
+		pause(ctx, max(l.config.Pause, min(2*now.Sub(began), longestPause)))
 	}
+	return nil
 }
 
-// longestPause bounds the rest after a batch, and with it what the rest adds to
-// an event's way.
+// longestPause bounds the rest after a batch, which is twice the time that the
+// batch took: writers have most of the machine then, and more of them share the
+// next batch.
 const longestPause = 10 * time.Millisecond
 
-// found decides what follows a batch: under sustained load the bell is disarmed
-// and writers get a pause of twice the time that the batch took, so that they
-// have most of the machine and more of them share the next batch; a quiet log
-// is looked at again at once.
+// found takes note of a batch, and disarms the bell under sustained load.
 func (l *lead) found(ctx context.Context, batch Batch, began, now time.Time) error {
-	l.busy = now
 	l.removed.Add(int64(batch.Events))
+	l.config.Metrics.batchTime.Observe(now.Sub(began).Seconds())
 	l.config.Metrics.batchSize.Observe(float64(batch.Events))
 	l.config.Metrics.head.Set(float64(batch.Head))
 	perSecond := l.rate.add(batch.Events, now)
-	if l.armed && perSecond >= l.config.DisarmRate {
-		if err := l.disarm(ctx); err != nil {
-			return err
-		}
+	if perSecond >= l.config.DisarmRate/2 {
+		l.busy = now
 	}
-	if !l.armed && !batch.More {
-		pause(ctx, max(l.config.Pause, min(2*now.Sub(began), longestPause)))
+	if l.armed && perSecond >= l.config.DisarmRate {
+		return l.disarm(ctx)
 	}
 	return nil
 }
