@@ -148,53 +148,47 @@ func (s *leader) Barrier(ctx context.Context) (eventlog.XID, error) {
 const (
 	// dueMarked finds what has become visible since a drained scan. The rows are
 	// found by xid, past all that is dead but cannot be vacuumed yet, and sorted.
-	dueMarked = `
-WITH visible AS MATERIALIZED (
-    SELECT ctid AS at, id FROM herald.outbox WHERE xid >= $4::xid8 OR xid = ANY ($5::xid8[])
-), due AS MATERIALIZED (
-    SELECT at, id, row_number() OVER (ORDER BY id) AS n FROM visible ORDER BY id LIMIT $3
-)`
-	// dueAll finds what a snapshot shows after an id; the zero snapshot is this
+	dueMarked = `SELECT ctid FROM herald.outbox WHERE xid >= $4::xid8 OR xid = ANY ($5::xid8[]) ORDER BY id LIMIT $3`
+	// dueAll finds what a snapshot shows after an id; the empty snapshot is this
 	// statement's own.
-	dueAll = `
-WITH due AS MATERIALIZED (
-    SELECT at, id, row_number() OVER (ORDER BY id) AS n FROM (
-        SELECT ctid AS at, id FROM herald.outbox
-        WHERE id > $4 AND ($5::text = '' OR pg_visible_in_snapshot(xid, $5::text::pg_snapshot))
-        ORDER BY id LIMIT $3
-    ) first
-)`
+	dueAll = `SELECT ctid FROM herald.outbox
+    WHERE id > $4 AND ($5::text = '' OR pg_visible_in_snapshot(xid, $5::text::pg_snapshot)) ORDER BY id LIMIT $3`
 )
 
-// sequence moves the rows due to the end of the log in one statement: remove
-// them, give each the next seq, append them, chain the batch to the one
+// A batch is moved to the end of the log by one statement: find the rows due,
+// remove them, give each the next seq, append them, chain the batch to the one
 // before, and announce the new head once. Where the log ends is the session's
 // own knowledge. Should another session have appended, the statement fails: on
 // a seq that is there already, or for want of a leaf for a row that was gone.
-const sequence = `, size AS MATERIALIZED (
-    SELECT count(*) AS n, max(id) AS last FROM due
-), taken AS (
-    DELETE FROM herald.outbox o USING due WHERE o.ctid = due.at
-    RETURNING due.n, o.event_id, o.type, o.topics, o.job_id, o.job_version, o.actor, o.created_at, o.payload
+const (
+	sequenceMarked = find + dueMarked + move
+	sequenceAll    = find + dueAll + move
+
+	find = `WITH found AS MATERIALIZED (SELECT ARRAY(`
+	move = `) AS rows), taken AS (
+    DELETE FROM herald.outbox WHERE ctid = ANY ((SELECT rows FROM found)::tid[])
+    RETURNING id AS outbox_id, event_id, type, topics, job_id, job_version, actor, created_at, payload
+), numbered AS MATERIALIZED (
+    SELECT row_number() OVER (ORDER BY outbox_id) AS n, taken.* FROM taken
 ), appended AS (
     INSERT INTO herald.events (seq, id, type, topics, job_id, job_version, actor, created_at, recorded_at, payload)
-    SELECT $1 + n, event_id, type, topics, job_id, job_version, actor, created_at, now(), payload FROM taken
+    SELECT $1 + n, event_id, type, topics, job_id, job_version, actor, created_at, now(), payload FROM numbered
 ), indexed AS (
     INSERT INTO herald.event_topics (topic, seq)
-    SELECT DISTINCT t.topic, $1 + n FROM taken, unnest(taken.topics[3:]) AS t (topic) WHERE cardinality(taken.topics) > 2
-), hashed AS (
-    SELECT string_agg(
+    SELECT DISTINCT t.topic, $1 + n FROM numbered, unnest(topics[3:]) AS t (topic) WHERE cardinality(topics) > 2
+), size AS MATERIALIZED (
+    SELECT cardinality((SELECT rows FROM found)) AS n, max(outbox_id) AS last, string_agg(
         herald.event_leaf(event_id, type, topics, job_id, job_version, actor, created_at, now(), payload), '' ORDER BY n) AS leaves
-    FROM taken
+    FROM numbered
 ), batch AS (
     INSERT INTO herald.log_batches (first_seq, last_seq, recorded_at, leaves, digest)
-    SELECT $1 + 1, $1 + size.n, now(), leaves, herald.batch_digest($2, $1 + 1, $1 + size.n, now(), leaves)
-    FROM size, hashed WHERE size.n > 0
+    SELECT $1 + 1, $1 + n, now(), leaves, herald.batch_digest($2, $1 + 1, $1 + n, now(), leaves) FROM size WHERE n > 0
     RETURNING last_seq, digest
 )
-SELECT size.n, coalesce(size.last, 0), batch.digest, pg_current_snapshot()::text,
-    CASE WHEN size.n > 0 THEN pg_notify('` + LogChannel + `', batch.last_seq::text) END IS NULL
+SELECT n, coalesce(last, 0), digest, pg_current_snapshot()::text,
+    CASE WHEN n > 0 THEN pg_notify('` + LogChannel + `', last_seq::text) END IS NULL
 FROM size LEFT JOIN batch ON TRUE`
+)
 
 // Sequence appends up to limit committed events to the log, and makes a
 // partition ahead when one is full.
@@ -203,11 +197,11 @@ func (s *leader) Sequence(ctx context.Context, mark eventlog.Mark, limit int) (e
 	var row pgx.Row
 	switch {
 	case mark.Within != nil:
-		row = s.conn.QueryRow(ctx, dueAll+sequence, s.head, s.digest, limit, mark.After, mark.Within.String())
+		row = s.conn.QueryRow(ctx, sequenceAll, s.head, s.digest, limit, mark.After, mark.Within.String())
 	case mark.Next == 0:
-		row = s.conn.QueryRow(ctx, dueAll+sequence, s.head, s.digest, limit, 0, "")
+		row = s.conn.QueryRow(ctx, sequenceAll, s.head, s.digest, limit, 0, "")
 	default:
-		row = s.conn.QueryRow(ctx, dueMarked+sequence, s.head, s.digest, limit, uint64(mark.Next), xids(mark.Open))
+		row = s.conn.QueryRow(ctx, sequenceMarked, s.head, s.digest, limit, uint64(mark.Next), xids(mark.Open))
 	}
 	var (
 		batch    eventlog.Batch
