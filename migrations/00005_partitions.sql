@@ -29,7 +29,8 @@ COMMENT ON COLUMN herald.events.recorded_at IS 'When the sequencer gave it its s
 -- its owner, so these are indexed where they stand; a hash is less than half as large as the text, and queries compare the
 -- text as well.
 CREATE INDEX events_of_first_topic ON herald.events (hashtextextended(topics[1], 0), seq) WITH (deduplicate_items = off);
-CREATE INDEX events_of_second_topic ON herald.events (hashtextextended(topics[2], 0), seq) WITH (deduplicate_items = off);
+CREATE INDEX events_of_second_topic ON herald.events (hashtextextended(topics[2], 0), seq) WITH (deduplicate_items = off)
+    WHERE topics[2] IS NOT NULL;
 
 CREATE TABLE herald.event_topics (
     topic text COLLATE "C" NOT NULL,
