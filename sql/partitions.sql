@@ -65,7 +65,3 @@ UPDATE herald.log_partitions SET digest = @digest, dropped_at = now() WHERE firs
 -- Moves the floor from one seq up to another that has been given.
 UPDATE herald.log_state SET floor = @upto WHERE floor = @from_seq
     AND @upto <= (SELECT max(last_seq) FROM herald.log_batches);
-
--- name: LogFloor :one
--- Reads the last seq that is no longer kept.
-SELECT floor FROM herald.log_state;

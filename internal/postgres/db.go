@@ -89,10 +89,11 @@ func poolConfig(url string) (*pgxpool.Config, error) {
 // settings are those of every connection. Statements are short and always the
 // same: to compile one, or to plan it anew over all partitions of the log, takes
 // longer than to run it. A client that the network no longer leads to is given
-// up by the server too, and its locks with it. They are set by statements, since a
+// up by the server too, and its locks with it. Readers look at the log's floor
+// after the log, which takes a later snapshot. They are set by statements, since a
 // pooler takes few settings when a connection is made.
 const settings = `SET jit = off; SET plan_cache_mode = force_generic_plan; SET tcp_keepalives_idle = 3;
-SET tcp_keepalives_interval = 1; SET tcp_keepalives_count = 3; SET tcp_user_timeout = 5000`
+SET default_transaction_isolation = 'read committed'; SET tcp_keepalives_interval = 1; SET tcp_keepalives_count = 3; SET tcp_user_timeout = 5000`
 
 // configure makes a new connection as all are.
 func configure(ctx context.Context, conn *pgx.Conn) error {

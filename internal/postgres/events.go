@@ -3,8 +3,10 @@ package postgres
 import (
 	"context"
 	"fmt"
+	"slices"
 
 	"github.com/google/uuid"
+	"github.com/jackc/pgx/v5"
 
 	"herald/internal/chain"
 	"herald/internal/event"
@@ -87,12 +89,9 @@ func (db *DB) Events(ctx context.Context, after event.Seq, limit int) ([]event.E
 func (db *DB) EventsOfTopics(
 	ctx context.Context, of []event.Topic, after, upto event.Seq, limit int,
 ) ([]event.Event, error) {
-	events, err := db.events(ctx, eventListOfTopics, texts(of), int64(after), int64(upto), limit)
+	events, err := db.eventsAbove(ctx, after, eventListOfTopics, texts(of), int64(after), int64(upto), limit)
 	if err != nil {
-		return nil, fmt.Errorf("replay the log after %d: %w", after, err)
-	}
-	if err := tooOld(ctx, db.pool, after); err != nil {
-		return nil, err
+		return nil, fmt.Errorf("replay the log: %w", err)
 	}
 	return events, nil
 }
@@ -101,14 +100,18 @@ func (db *DB) EventsOfTopics(
 // is what is kept of it; else it returns event.ErrTooOld when some of what
 // follows is no longer kept.
 func (db *DB) EventsOfJob(ctx context.Context, id uuid.UUID, after event.Seq, limit int) ([]event.Event, error) {
-	events, err := db.events(ctx, eventListOfJob, string(event.JobTopic(id)), id, int64(after), limit)
+	args := []any{string(event.JobTopic(id)), id, int64(after), limit}
+	var (
+		events []event.Event
+		err    error
+	)
+	if after > 0 {
+		events, err = db.eventsAbove(ctx, after, eventListOfJob, args...)
+	} else {
+		events, err = db.events(ctx, eventListOfJob, args...)
+	}
 	if err != nil {
 		return nil, fmt.Errorf("read the timeline of job %s: %w", id, err)
-	}
-	if after > 0 {
-		if err := tooOld(ctx, db.pool, after); err != nil {
-			return nil, err
-		}
 	}
 	return events, nil
 }
@@ -119,12 +122,40 @@ func (db *DB) events(ctx context.Context, sql string, args ...any) ([]event.Even
 	if err != nil {
 		return nil, err
 	}
+	return readEvents(rows)
+}
+
+// eventsAbove is events, and in the same round trip, after the rows, a look at
+// the floor: when that has passed the Seq, it returns event.ErrTooOld.
+func (db *DB) eventsAbove(ctx context.Context, after event.Seq, sql string, args ...any) ([]event.Event, error) {
+	var (
+		batch  pgx.Batch
+		events []event.Event
+		floor  int64
+	)
+	batch.Queue(sql, args...).Query(func(rows pgx.Rows) (err error) {
+		events, err = readEvents(rows)
+		return err
+	})
+	batch.Queue(logFloor).QueryRow(func(row pgx.Row) error { return row.Scan(&floor) })
+	if err := db.pool.SendBatch(ctx, &batch).Close(); err != nil {
+		return nil, fmt.Errorf("read the log after %d: %w", after, err)
+	}
+	return events, above(floor, after)
+}
+
+// readEvents reads all rows, and closes them.
+func readEvents(rows pgx.Rows) ([]event.Event, error) {
+	const few, many = 16, 1000
 	defer rows.Close()
 	var events []event.Event
 	for each := newEventRows(rows); rows.Next(); {
 		e, err := each.event()
 		if err != nil {
 			return nil, err
+		}
+		if len(events) == few {
+			events = slices.Grow(events, many) // a page is one or two events, or full
 		}
 		events = append(events, e)
 	}

@@ -328,10 +328,17 @@ func (s *scanner) event(e event.Event) error {
 // after the log was read: the floor is raised before a partition goes, so a
 // reader from which rows were missing is told.
 func tooOld(ctx context.Context, conn dbsqlc.DBTX, after event.Seq) error {
-	floor, err := dbsqlc.New(conn).LogFloor(ctx)
-	if err != nil {
+	var floor int64
+	if err := conn.QueryRow(ctx, logFloor).Scan(&floor); err != nil {
 		return fmt.Errorf("read the log's floor: %w", err)
 	}
+	return above(floor, after)
+}
+
+const logFloor = `SELECT floor FROM herald.log_state`
+
+// above returns event.ErrTooOld when the floor has passed the Seq.
+func above(floor int64, after event.Seq) error {
 	if floor > int64(after) {
 		return fmt.Errorf("read the log after %d, which begins at %d: %w", after, floor+1, event.ErrTooOld)
 	}

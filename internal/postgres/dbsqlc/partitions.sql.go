@@ -133,18 +133,6 @@ func (q *Queries) LogEnds(ctx context.Context) (LogEndsRow, error) {
 	return i, err
 }
 
-const logFloor = `-- name: LogFloor :one
-SELECT floor FROM herald.log_state
-`
-
-// Reads the last seq that is no longer kept.
-func (q *Queries) LogFloor(ctx context.Context) (int64, error) {
-	row := q.db.QueryRow(ctx, logFloor)
-	var floor int64
-	err := row.Scan(&floor)
-	return floor, err
-}
-
 const logRaiseFloor = `-- name: LogRaiseFloor :execrows
 UPDATE herald.log_state SET floor = $1 WHERE floor = $2
     AND $1 <= (SELECT max(last_seq) FROM herald.log_batches)
