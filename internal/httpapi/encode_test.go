@@ -17,9 +17,14 @@ import (
 // A frame's data is the JSON of the event, whatever the payload looks like.
 func TestEncodeEvent(t *testing.T) {
 	t.Parallel()
-	for _, payload := range []string{`{}`, `null`, "{\n\"a\":\r\n[1,\r2]}", `"\u2028<script>&"`, `{"x":1e400,"x":2}`} {
+	payloads := []string{`{}`, `null`, "{\n\"a\":\r\n[1,\r2]}", `"\u2028<script>&"`, `{"x":1e400,"x":2}`}
+	for i := range 2 * len(payloads) {
+		payload, kind := payloads[i/2], event.Type("notification.some-2_words")
+		if i%2 == 0 {
+			kind = "notification.ü\"\n"
+		}
 		e := event.Event{Seq: 1 << 60, Pending: event.Pending{
-			ID: uuid.New(), Type: "notification.ü\"\n", CreatedAt: time.Date(2026, 1, 2, 3, 4, 5, 600_000, time.UTC),
+			ID: uuid.New(), Type: kind, CreatedAt: time.Date(2026, 1, 2, 3, 4, 5, 600_000, time.UTC),
 			Payload: json.RawMessage(payload),
 		}}
 		frame, err := httpapi.EncodeEvent(e)
@@ -52,4 +57,16 @@ func normal(t *testing.T, text string) any {
 		t.Fatalf("%q is not JSON: %v", text, err)
 	}
 	return v
+}
+
+func BenchmarkEncodeEvent(b *testing.B) {
+	e := event.Event{Seq: 1_234_567, Pending: event.Pending{
+		ID: uuid.New(), Type: event.JobProgress, CreatedAt: time.Now(),
+		Payload: json.RawMessage(`{"text":"` + strings.Repeat("x", 300) + `"}`),
+	}}
+	for b.Loop() {
+		if _, err := httpapi.EncodeEvent(e); err != nil {
+			b.Fatal(err)
+		}
+	}
 }
