@@ -34,8 +34,9 @@ type Keeper interface {
 	// SetDropped raises the log's floor to the end of the partition: from then on
 	// no reader counts on it.
 	SetDropped(ctx context.Context, p Partition) error
-	// ExpireKeys removes the idempotency keys that have expired.
-	ExpireKeys(ctx context.Context) error
+	// Expire removes what else is kept for a time only: idempotency keys that have
+	// expired, connections that ended long ago.
+	Expire(ctx context.Context) error
 	// Sweep removes the tables of all partitions below the floor, wherever an
 	// earlier Sweep was interrupted.
 	Sweep(ctx context.Context) error
@@ -103,16 +104,15 @@ func (r *Retention) Run(ctx context.Context) error {
 	return nil
 }
 
-// Once lets go all partitions that are due, and what is kept of idempotency keys
-// that have expired, or returns ErrNotKeeper when
-// another session is at it.
+// Once lets go all partitions that are due, and what else is kept for a time only,
+// or returns ErrNotKeeper when another session is at it.
 func (r *Retention) Once(ctx context.Context) error {
 	keeper, err := r.partitions.Keep(ctx)
 	if err != nil {
 		return err
 	}
 	defer keeper.Close()
-	if err := keeper.ExpireKeys(ctx); err != nil {
+	if err := keeper.Expire(ctx); err != nil {
 		return err
 	}
 	for {

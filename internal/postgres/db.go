@@ -24,6 +24,8 @@ type DB struct {
 	url         string // for connections of their own: the sequencer's session and listeners
 	partition   int64
 	keyLifetime time.Duration // of idempotency keys
+	// connectionAge is how long past connections are kept.
+	connectionAge time.Duration
 }
 
 // Config is how a DB uses its server.
@@ -32,6 +34,8 @@ type Config struct {
 	MaxConns    int32         // connections in the pool; default 16
 	Direct      string        // a URL that leads past any transaction pooler, for sessions; default the URL itself
 	KeyLifetime time.Duration // how long an idempotency key is remembered; default 24 hours
+
+	ConnectionAge time.Duration // how long a connection is remembered after its end; default 30 days
 }
 
 // Open connects to the database at the URL and checks that it answers.
@@ -61,7 +65,12 @@ func Open(ctx context.Context, url string, config Config) (*DB, error) {
 	if config.KeyLifetime <= 0 {
 		config.KeyLifetime = 24 * time.Hour
 	}
-	return &DB{pool: pool, url: config.Direct, partition: config.Partition, keyLifetime: config.KeyLifetime}, nil
+	if config.ConnectionAge <= 0 {
+		config.ConnectionAge = 30 * 24 * time.Hour
+	}
+	return &DB{
+		pool: pool, url: config.Direct, partition: config.Partition, keyLifetime: config.KeyLifetime, connectionAge: config.ConnectionAge,
+	}, nil
 }
 
 // Close gives all connections back. It waits for calls under way.

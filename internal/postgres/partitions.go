@@ -29,7 +29,7 @@ func (db *DB) Keep(ctx context.Context) (eventlog.Keeper, error) {
 	if err != nil {
 		return nil, err
 	}
-	k := &keeper{conn: conn}
+	k := &keeper{conn: conn, connectionAge: db.connectionAge}
 	var got bool
 	// It never waits for the lock: see leader.lead.
 	if err := conn.QueryRow(ctx, "SELECT pg_try_advisory_lock($1)", int64(keeperLock)).Scan(&got); err != nil {
@@ -45,7 +45,10 @@ func (db *DB) Keep(ctx context.Context) (eventlog.Keeper, error) {
 
 // keeper is the session that lets partitions go. It works on the connection
 // that holds the lock, as the leader does.
-type keeper struct{ conn *pgx.Conn }
+type keeper struct {
+	conn          *pgx.Conn
+	connectionAge time.Duration
+}
 
 // Close ends the session, and with it the hold.
 func (k *keeper) Close() {
@@ -127,16 +130,28 @@ type leftover struct {
 	Attached, Pending bool // part of the log; on its way out of it
 }
 
-// ExpireKeys removes the idempotency keys that have expired.
-func (k *keeper) ExpireKeys(ctx context.Context) error {
-	const page = 10_000
+// Expire removes the idempotency keys that have expired, and the connections that
+// ended long ago.
+func (k *keeper) Expire(ctx context.Context) error {
+	q := dbsqlc.New(k.conn)
+	err := pages(10_000, func(page int32) (int64, error) { return q.KeyDeleteExpired(ctx, page) })
+	if err != nil {
+		return fmt.Errorf("remove expired idempotency keys: %w", err)
+	}
+	err = pages(1000, func(page int32) (int64, error) {
+		return q.ConnectionDeletePast(ctx, dbsqlc.ConnectionDeletePastParams{AgeS: k.connectionAge.Seconds(), PageSize: page})
+	})
+	if err != nil {
+		return fmt.Errorf("remove past connections: %w", err)
+	}
+	return nil
+}
+
+// pages removes page after page, until there is less than one.
+func pages(page int32, remove func(page int32) (int64, error)) error {
 	for {
-		n, err := dbsqlc.New(k.conn).KeyDeleteExpired(ctx, page)
-		if err != nil {
-			return fmt.Errorf("remove expired idempotency keys: %w", err)
-		}
-		if n < page {
-			return nil
+		if n, err := remove(page); err != nil || n < int64(page) {
+			return err
 		}
 	}
 }

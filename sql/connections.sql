@@ -1,0 +1,56 @@
+-- name: ConnectionAskClose :execrows
+-- Asks for the end of a stream. Who asked first has asked.
+UPDATE herald.connections SET close_asked_at = now(), close_asked_by = @actor::text
+WHERE id = @id AND closed_at IS NULL AND close_asked_at IS NULL;
+
+-- name: ConnectionAskCloseOfUser :execrows
+-- Asks for the end of all of a user's streams, on any node. They are locked in the order in which nodes write them.
+UPDATE herald.connections SET close_asked_at = now(), close_asked_by = @actor::text
+WHERE id IN (
+    SELECT live.id FROM herald.connections live
+    WHERE live.user_id = @user_id AND live.closed_at IS NULL AND live.close_asked_at IS NULL
+    ORDER BY live.id FOR NO KEY UPDATE);
+
+-- name: ConnectionCountAddressed :one
+-- Counts the open streams, on all nodes, that follow any of the topics.
+SELECT count(*) FROM herald.connections WHERE closed_at IS NULL AND topics && @topics::text[];
+
+-- name: ConnectionCountByNode :many
+-- Counts each node's open streams.
+SELECT node, count(*) FROM herald.connections WHERE closed_at IS NULL GROUP BY node ORDER BY node;
+
+-- name: ConnectionCountUsers :one
+-- Counts the users that have an open stream.
+SELECT count(*) FROM (SELECT DISTINCT user_id FROM herald.connections WHERE closed_at IS NULL) users;
+
+-- name: ConnectionCloseNode :exec
+-- Ends all of a node's streams but those.
+UPDATE herald.connections c SET closed_at = now(), closed_why = @why::text
+WHERE c.node = @node AND c.closed_at IS NULL AND NOT EXISTS (SELECT FROM unnest(@but::uuid[]) AS kept (id) WHERE kept.id = c.id);
+
+-- name: ConnectionCloseLost :execrows
+-- Ends streams of nodes that are gone, or have been silent for longer than they may. The nodes are found one after the
+-- other, each by one look at an index, since streams are many.
+WITH RECURSIVE holders AS (
+    (SELECT c.node FROM herald.connections c WHERE c.closed_at IS NULL ORDER BY c.node LIMIT 1)
+    UNION ALL
+    SELECT (SELECT c.node FROM herald.connections c WHERE c.closed_at IS NULL AND c.node > h.node ORDER BY c.node LIMIT 1)
+    FROM holders h WHERE h.node IS NOT NULL
+), lost AS (
+    SELECT c.id FROM holders h
+    JOIN herald.connections c ON c.node = h.node AND c.closed_at IS NULL
+    WHERE NOT EXISTS (
+        SELECT FROM herald.nodes n
+        WHERE n.id = h.node AND n.streams_at > now() - make_interval(secs => @silence_s::double precision))
+    LIMIT @page_size
+)
+UPDATE herald.connections c SET closed_at = now(), closed_why = 'node_lost'
+FROM lost WHERE c.id = lost.id AND c.closed_at IS NULL;
+
+-- name: ConnectionDeletePast :execrows
+-- Removes streams that ended longer ago than given.
+DELETE FROM herald.connections WHERE id IN (
+    SELECT past.id FROM herald.connections past
+    WHERE past.closed_at < now() - make_interval(secs => @age_s::double precision)
+    ORDER BY past.closed_at
+    LIMIT @page_size);
