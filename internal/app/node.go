@@ -23,12 +23,14 @@ import (
 	"herald/internal/broker"
 	"herald/internal/bus/pgbus"
 	"herald/internal/config"
+	"herald/internal/event"
 	"herald/internal/eventlog"
 	"herald/internal/ffmpeg"
 	"herald/internal/httpapi"
 	"herald/internal/hub"
 	"herald/internal/job"
 	"herald/internal/postgres"
+	"herald/internal/presence"
 	"herald/internal/progress"
 	"herald/internal/telemetry"
 	"herald/internal/worker"
@@ -126,11 +128,14 @@ func (b *build) api(ctx context.Context, ready func(net.Addr)) error {
 	fanout := hub.New(hub.Config{Words: httpapi.StreamWords(), Metrics: streaming, Heartbeat: b.config.Heartbeat})
 	follower := broker.New(b.db, pgbus.New(b.db.Session, postgres.LogChannel, b.log), fanout, httpapi.EncodeEvent, b.log,
 		broker.Config{Metrics: following})
+	present := presence.NewMetrics()
+	tracker := presence.NewTracker(b.config.Node, streams{fanout}, b.db, b.log, presence.Config{Metrics: present})
 	handler := httpapi.New(httpapi.Deps{
 		Node: b.config.Node, Log: b.log, Tokens: key, Jobs: jobs{b.db, b.queue}, Artifacts: b.db, Snapshots: b.db,
-		Broker: follower, Hub: fanout, Blobs: b.bucket, MaxUpload: int64(b.config.MaxUploadSize), Validate: worker.ValidateArgs,
+		Broker: follower, Hub: fanout, Presence: tracker, Connections: b.db, Blobs: b.bucket,
+		MaxUpload: int64(b.config.MaxUploadSize), Validate: worker.ValidateArgs,
 		Presets: presets(), Ping: b.db.Ping, App: web.App(),
-		Metrics: telemetry.Metrics(sequencing, following, streaming, limiting, eventlog.NewBacklogMetrics(b.db.Backlog)),
+		Metrics: telemetry.Metrics(sequencing, following, streaming, limiting, present, eventlog.NewBacklogMetrics(b.db.Backlog)),
 		Limits:  streamLimits(ctx, b.config, b.log), StreamMetrics: limiting, TrustedProxies: b.config.TrustedProxies,
 	})
 	listener, err := listen(ctx, b.config.Addr)
@@ -139,13 +144,31 @@ func (b *build) api(ctx context.Context, ready func(net.Addr)) error {
 	}
 	sequencer := eventlog.NewSequencer(b.db, b.log, eventlog.Config{Metrics: sequencing})
 	retention := eventlog.NewRetention(b.db, b.log, b.retention())
-	b.back = append(b.back, sequencer.Run, retention.Run, follower.Run)
+	b.back = append(b.back, sequencer.Run, retention.Run, follower.Run, tracker.Run)
 	b.front = append(b.front, fanout.Run, func(ctx context.Context) error {
 		ready(listener.Addr())
 		return serve(ctx, listener, certificate, handler, b.log)
 	})
 	return nil
 }
+
+// streams is the hub as a presence.Tracker knows it.
+type streams struct{ hub *hub.Hub }
+
+// Written visits the streams that were written to since the last visit. A hub
+// that has ended has none.
+func (s streams) Written(yield func(uuid.UUID, event.Seq)) {
+	positions, err := s.hub.Written(context.Background()) // the shards answer whatever clients do
+	if err != nil {
+		return
+	}
+	for _, p := range positions {
+		yield(p.ID, p.Written)
+	}
+}
+
+// Disconnect ends a stream because somebody has asked for it.
+func (s streams) Disconnect(id uuid.UUID) { s.hub.Disconnect(id, hub.ErrDisconnected) }
 
 // retention is how long the log is kept.
 func (b *build) retention() eventlog.RetentionConfig {

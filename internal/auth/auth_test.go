@@ -176,6 +176,11 @@ func TestPolicy(t *testing.T) {
 		{"see another's", func(p auth.Principal) bool { return p.MaySee("bob") }, "sa"},
 		{"change own", func(p auth.Principal) bool { return p.MayChange("alice") }, "ua"},
 		{"change another's", func(p auth.Principal) bool { return p.MayChange("bob") }, "a"},
+		{"watch self", func(p auth.Principal) bool { return p.MayWatch("alice") }, "ubsa"},
+		{"watch another", func(p auth.Principal) bool { return p.MayWatch("bob") }, "bsa"},
+		{"watch all", func(p auth.Principal) bool { return p.MayWatch("") }, "bsa"},
+		{"disconnect self", func(p auth.Principal) bool { return p.MayDisconnect("alice") }, "uba"},
+		{"disconnect another", func(p auth.Principal) bool { return p.MayDisconnect("bob") }, "ba"},
 	}
 	for _, row := range rows {
 		for _, role := range auth.Roles() {
@@ -186,7 +191,7 @@ func TestPolicy(t *testing.T) {
 		}
 	}
 	nobody := auth.Principal{User: "alice"}
-	if nobody.MayStart() || nobody.MaySee("alice") || nobody.MayChange("alice") {
+	if nobody.MayStart() || nobody.MaySee("alice") || nobody.MayChange("alice") || nobody.MayWatch("alice") || nobody.MayDisconnect("alice") {
 		t.Error("a principal without a role may do something")
 	}
 }

@@ -13,6 +13,9 @@ import "strings"
 //	cancel, retry, delete own     -       -        -        yes
 //	see an artifact       own     -       -        yes      yes
 //	see a node's metrics  -       -       yes      yes      yes
+//	see who is there      self    -       yes      yes      yes
+//	end a stream          own     -       yes      -        yes
+//	acknowledge a stream  own     own     own      own      own
 
 // MayFollow reports whether the principal may follow the topic.
 func (p Principal) MayFollow(topic string) bool {
@@ -36,3 +39,14 @@ func (p Principal) MayChange(owner string) bool {
 
 // MayMeasure reports whether the principal may see a node's metrics.
 func (p Principal) MayMeasure() bool { return p.Is(RoleBackend, RoleSupport, RoleAdmin) }
+
+// MayWatch reports whether the principal may see whether the user is there, and
+// how; of the empty user, it is everybody.
+func (p Principal) MayWatch(user string) bool {
+	return p.Is(RoleUser) && p.User == user || p.Is(RoleBackend, RoleSupport, RoleAdmin)
+}
+
+// MayDisconnect reports whether the principal may end the user's streams.
+func (p Principal) MayDisconnect(user string) bool {
+	return p.Is(RoleUser) && p.User == user || p.Is(RoleBackend, RoleAdmin)
+}

@@ -22,6 +22,7 @@ import (
 	"herald/internal/event"
 	"herald/internal/hub"
 	"herald/internal/job"
+	"herald/internal/presence"
 )
 
 // Tokens says whom a token names.
@@ -47,6 +48,26 @@ type Artifacts interface {
 	ArtifactsOfJob(ctx context.Context, id uuid.UUID) ([]artifact.Artifact, error)
 }
 
+// Presence writes down how this node's streams are, and takes their clients' acks:
+// a presence.Tracker.
+type Presence interface {
+	Opened(c presence.Connection)
+	Wrote(id uuid.UUID, seq event.Seq)
+	Closed(id uuid.UUID, why presence.Reason, written event.Seq)
+	Acked(a presence.Ack) error
+	Await(ctx context.Context, a presence.Ack) error
+}
+
+// Connections is what is known of streams on all nodes, and how they are ended.
+type Connections interface {
+	Connection(ctx context.Context, id uuid.UUID) (presence.Connection, error)
+	Connections(ctx context.Context, f presence.Filter) ([]presence.Connection, error)
+	ConnectionStatistics(ctx context.Context) (presence.Statistics, error)
+	UserPresence(ctx context.Context, user string) (presence.User, error)
+	CloseConnection(ctx context.Context, id uuid.UUID, actor string) (presence.Connection, error)
+	CloseUserConnections(ctx context.Context, user, actor string) (int, error)
+}
+
 // Deps is what the API stands on. All fields are required unless they say
 // otherwise.
 type Deps struct {
@@ -58,9 +79,12 @@ type Deps struct {
 	Snapshots Snapshots
 	Broker    Broker
 	Hub       *hub.Hub // made with StreamWords
+	Presence  Presence // nil: streams are not written down, and no acks are taken
 	Blobs     *blob.Bucket
 	Metrics   http.Handler // answers with the node's metrics; nil where there are none
 	App       fs.FS        // the built web app; without an index.html in it, a page says how to build it
+
+	Connections Connections
 
 	// Validate says what is wrong with the args of a new job of the kind, as a
 	// *job.InvalidError.
@@ -99,6 +123,9 @@ func New(d Deps) http.Handler {
 	}
 	if d.StreamMetrics == nil {
 		d.StreamMetrics = NewStreamMetrics()
+	}
+	if d.Presence == nil {
+		d.Presence = unwritten{}
 	}
 	a := &api{Deps: d, problems: problems{log: d.Log}, limits: newLimiter(d.Limits, d.StreamMetrics)}
 	r := chi.NewRouter()
@@ -152,6 +179,12 @@ func (a *api) operations(typed huma.API) {
 	handle(a, typed, http.MethodPost, "/api/jobs/{id}/retry", "retry-job", "Run a failed or cancelled job again", http.StatusAccepted, a.retryJob)
 	handle(a, typed, http.MethodGet, "/api/jobs/{id}/events", "list-job-events", "Read a job's timeline", http.StatusOK, a.jobEvents)
 	handle(a, typed, http.MethodGet, "/api/jobs/{id}/artifacts", "list-job-artifacts", "List what a job made", http.StatusOK, a.jobArtifacts)
+	handle(a, typed, http.MethodPost, "/api/sse/ack", "ack-stream", "Say how far you have come on your stream", http.StatusNoContent, a.ack)
+	handle(a, typed, http.MethodGet, "/api/connections", "list-connections", "List streams, newest first", http.StatusOK, a.listConnections)
+	handle(a, typed, http.MethodGet, "/api/connections/{id}", "get-connection", "Look at a stream", http.StatusOK, a.getConnection)
+	handle(a, typed, http.MethodDelete, "/api/connections/{id}", "end-connection", "Ask for a stream's end", http.StatusAccepted, a.endConnection)
+	handle(a, typed, http.MethodGet, "/api/users/{id}/presence", "get-presence", "See whether a user is there", http.StatusOK, a.userPresence)
+	handle(a, typed, http.MethodDelete, "/api/users/{id}/connections", "end-user-connections", "Ask for the end of a user's streams", http.StatusAccepted, a.endUserConnections)
 	handle(a, typed, http.MethodGet, "/api/video/presets", "list-video-presets", "List the ways of processing a video", http.StatusOK, a.videoPresets)
 }
 

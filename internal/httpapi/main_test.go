@@ -28,6 +28,7 @@ import (
 	"herald/internal/job"
 	"herald/internal/postgres"
 	"herald/internal/postgres/pgtest"
+	"herald/internal/presence"
 )
 
 func TestMain(m *testing.M) { pgtest.Main(m) }
@@ -64,6 +65,7 @@ type server struct {
 	handler      http.Handler
 	client       *http.Client // that streams are opened with
 	closeStreams func()       // ends the hub
+	writes       *writes      // of the tracker
 }
 
 // heartbeat is short, so that a test of it does not take long.
@@ -92,7 +94,7 @@ func setup(t *testing.T, change ...func(*httpapi.Deps)) *server {
 // secondNode starts another server on the same database.
 func (s *server) secondNode(t *testing.T) *server {
 	t.Helper()
-	return start(t, s.db)
+	return start(t, s.db, func(d *httpapi.Deps) { d.Node = "test-2" })
 }
 
 func start(t *testing.T, db *postgres.DB, change ...func(*httpapi.Deps)) *server {
@@ -113,9 +115,14 @@ func start(t *testing.T, db *postgres.DB, change ...func(*httpapi.Deps)) *server
 		App:      fstest.MapFS{"index.html": {Data: []byte("<p>the app</p>")}, "assets/a-1.js": {Data: []byte("1")}, "favicon.svg": {Data: []byte("<svg/>")}},
 		Validate: validate, Ping: db.Ping, Presets: []httpapi.Preset{{Name: "mp4"}},
 	}
+	deps.Connections = db
 	for _, c := range change {
 		c(&deps)
 	}
+	s.writes = newWrites(db)
+	tracker := presence.NewTracker(deps.Node, hubStreams{s.hub}, s.writes, log, presence.Config{Interval: 10 * time.Millisecond})
+	group.Go(func() error { return tracker.Run(ctx) })
+	deps.Presence = tracker
 	s.handler = httpapi.New(deps)
 	s.Server = httptest.NewServer(s.handler)
 	s.client = http.DefaultClient

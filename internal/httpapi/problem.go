@@ -19,6 +19,7 @@ import (
 	"herald/internal/event"
 	"herald/internal/hub"
 	"herald/internal/job"
+	"herald/internal/presence"
 )
 
 var (
@@ -53,6 +54,10 @@ func problemTable() []problemRow {
 		{event.ErrKeyReused, http.StatusUnprocessableEntity, "idempotency-key-reused", "The idempotency key is that of another request", false},
 		{job.ErrNotFound, http.StatusNotFound, "not-found", "There is no such job", false},
 		{artifact.ErrNotFound, http.StatusNotFound, "not-found", "There is no such file", false},
+		{presence.ErrMetadata, http.StatusBadRequest, "bad-query", "The query is malformed", true},
+		{presence.ErrNotFound, http.StatusNotFound, "not-found", "There is no such stream", false},
+		{presence.ErrAhead, http.StatusConflict, "ack-ahead", "The ack is ahead of the stream", false},
+		{presence.ErrBusy, http.StatusServiceUnavailable, "busy", "Acks are not taken at the moment", false},
 		{errNoRoute, http.StatusNotFound, "not-found", "There is nothing here", false},
 		{errNoMethod, http.StatusMethodNotAllowed, "method-not-allowed", "The method is not allowed here", false},
 		{job.ErrNotEnded, http.StatusConflict, "not-ended", "The job has not ended", true},

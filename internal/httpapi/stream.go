@@ -22,6 +22,7 @@ import (
 	"herald/internal/event"
 	"herald/internal/hub"
 	"herald/internal/job"
+	"herald/internal/presence"
 	"herald/internal/sse"
 )
 
@@ -119,6 +120,7 @@ func (a *api) stream(w http.ResponseWriter, r *http.Request) {
 		a.problems.write(w, r, err)
 		return
 	}
+	a.Presence.Opened(connectionOf(r, ask, start.from))
 	s := &streamServer{api: a, ask: ask, stream: a.hubStream(r.Context(), ask, release)}
 	if s.wire, err = newWire(w, r); err == nil {
 		err = s.serve(r.Context(), start)
@@ -137,10 +139,13 @@ type streamRequest struct {
 	cursor    event.Seq
 	resume    bool // from the cursor
 	whole     bool // without conflation
+
+	session string          // what the client calls its session
+	about   json.RawMessage // what it says of itself, as a JSON object
 }
 
 func (a *api) streamRequest(r *http.Request) (ask streamRequest, err error) {
-	ask.principal, ask.clientID = principalOf(r.Context()), uuid.New()
+	ask.principal, ask.clientID = principalOf(r.Context()), uuid.Must(uuid.NewV7())
 	if ask.topics, err = a.streamTopics(r, ask.principal); err != nil {
 		return ask, err
 	}
@@ -150,6 +155,13 @@ func (a *api) streamRequest(r *http.Request) (ask streamRequest, err error) {
 	query := r.URL.Query()
 	if ask.filter, err = streamFilter(query); err != nil {
 		return ask, err
+	}
+	ask.session = query.Get("session")
+	if about := query.Get("about"); about != "" {
+		ask.about = json.RawMessage(about)
+	}
+	if err = presence.CheckMetadata(ask.about); err != nil {
+		return ask, fmt.Errorf("about: %w", err)
 	}
 	switch conflate := query.Get("conflate"); conflate {
 	case "", "on":
@@ -187,6 +199,7 @@ func (a *api) hubStream(ctx context.Context, ask streamRequest, release func()) 
 		ID: id, Topics: ask.topics, Filter: ask.filter, Whole: ask.whole, Expires: ask.principal.Expires,
 		Ended: func(why error, written event.Seq) {
 			release()
+			a.Presence.Closed(id, closedWhy(why), written)
 			a.Log.DebugContext(context.Background(), "stream ended", "client_id", id, "user", user, "request_id", request,
 				"reason", why, "written", written)
 		},
@@ -313,6 +326,7 @@ func (s *streamServer) serve(ctx context.Context, o opening) error {
 		var frames []*hub.Frame
 		if frames, err = o.replay.Next(ctx); err == nil {
 			err = s.writeFrames(frames)
+			s.api.Presence.Wrote(s.ask.clientID, s.written)
 		}
 	}
 	return errors.Join(err, s.wire.close())
