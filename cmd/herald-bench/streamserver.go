@@ -22,6 +22,7 @@ import (
 	"herald/internal/hub"
 	"herald/internal/job"
 	"herald/internal/postgres"
+	"herald/internal/presence"
 )
 
 // node is Herald's stream engine put together as the program does it, but on a
@@ -81,9 +82,10 @@ func (n *node) start() error {
 	const many = 1 << 20 // streams: the limits of a node are not what is measured
 	streams := hub.New(hub.Config{Words: httpapi.StreamWords()})
 	follower := broker.New(n.source, n.bus, streams, httpapi.EncodeEvent, n.log, n.config)
+	tracker := presence.NewTracker("bench", present{streams}, unread{}, n.log, presence.Config{})
 	server := &http.Server{
 		Handler: httpapi.New(httpapi.Deps{
-			Node: "bench", Log: n.log, Tokens: n.key, Snapshots: noJobs{}, Broker: follower, Hub: streams, App: embed.FS{},
+			Node: "bench", Log: n.log, Tokens: n.key, Snapshots: noJobs{}, Broker: follower, Hub: streams, Presence: tracker, App: embed.FS{},
 			Limits: httpapi.Limits{Streams: many, PerUser: many, PerAddress: many},
 		}),
 		ReadHeaderTimeout: 10 * time.Second, IdleTimeout: 2 * time.Minute, MaxHeaderBytes: 64 << 10,
@@ -93,6 +95,7 @@ func (n *node) start() error {
 	streaming, endStreams := context.WithCancel(ctx)
 	front.Go(func() error { return streams.Run(streaming) })
 	group.Go(func() error { return follower.Run(ctx) })
+	group.Go(func() error { return tracker.Run(ctx) })
 	group.Go(func() error {
 		if err := server.Serve(listener); !errors.Is(err, http.ErrServerClosed) {
 			return err

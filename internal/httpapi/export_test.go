@@ -15,7 +15,8 @@ func NewLimiter(limits Limits, metrics *StreamMetrics) Limiter {
 
 // Acquire is limiter.acquire.
 func (l Limiter) Acquire(user string, addr netip.Addr) (release func(), err error) {
-	return l.l.acquire(user, addr)
+	network, err := l.l.acquire(user, addr)
+	return func() { l.l.release(user, network) }, err
 }
 
 // Remembered is of how many users and networks it knows.

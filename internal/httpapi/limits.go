@@ -53,25 +53,26 @@ func newLimiter(limits Limits, metrics *StreamMetrics) *limiter {
 
 // acquire takes a place for a stream of the user's. An address that is not valid
 // is not known, and not counted. The caller calls release once, from any
-// goroutine, when the stream has ended. The error is one of those above.
-func (l *limiter) acquire(user string, addr netip.Addr) (release func(), err error) {
-	network := networkOf(addr)
+// goroutine, when the stream has ended, with the user and the network that it is
+// counted for. The error is one of those above.
+func (l *limiter) acquire(user string, addr netip.Addr) (network netip.Addr, err error) {
+	network = networkOf(addr)
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	switch {
 	case l.users[user] >= l.PerUser:
-		return nil, l.refuse("user", errUserStreams)
+		return network, l.refuse("user", errUserStreams)
 	case network.IsValid() && l.networks[network] >= l.PerAddress:
-		return nil, l.refuse("address", errAddressStreams)
+		return network, l.refuse("address", errAddressStreams)
 	case l.total >= l.Streams:
-		return nil, l.refuse("node", errNodeFull)
+		return network, l.refuse("node", errNodeFull)
 	}
 	l.total++
 	l.users[user]++
 	if network.IsValid() {
 		l.networks[network]++
 	}
-	return func() { l.release(user, network) }, nil
+	return network, nil
 }
 
 func (l *limiter) refuse(limit string, err error) error {

@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"net/http"
+	"net/netip"
 	"net/url"
 	"os"
 	"slices"
@@ -109,19 +110,21 @@ func (a *api) stream(w http.ResponseWriter, r *http.Request) {
 		a.problems.write(w, r, err)
 		return
 	}
-	release, err := a.limits.acquire(ask.principal.User, clientOf(r.Context()).addr)
+	network, err := a.limits.acquire(ask.principal.User, clientOf(r.Context()).addr)
 	if err != nil {
 		a.problems.write(w, r, err)
 		return
 	}
 	start, err := a.openStream(r.Context(), ask)
 	if err != nil {
-		release()
+		a.limits.release(ask.principal.User, network)
 		a.problems.write(w, r, err)
 		return
 	}
 	a.Presence.Opened(connectionOf(r, ask, start.from))
-	s := &streamServer{api: a, ask: ask, stream: a.hubStream(r.Context(), ask, release)}
+	a.Log.DebugContext(r.Context(), "stream begins", "client_id", ask.clientID, "user", ask.principal.User,
+		"request_id", requestID(r.Context()))
+	s := &streamServer{api: a, ask: ask, stream: a.hubStream(ask, network)} //nolint:contextcheck // the stream outlives its request
 	if s.wire, err = newWire(w, r); err == nil {
 		err = s.serve(r.Context(), start)
 	}
@@ -193,15 +196,14 @@ func streamFilter(query url.Values) (*event.Filter, error) {
 
 // hubStream is the stream as the hub gets it. When it has ended, it gives its
 // place among the limited ones back. It keeps nothing of the request alive.
-func (a *api) hubStream(ctx context.Context, ask streamRequest, release func()) hub.Stream {
-	id, user, request := ask.clientID, ask.principal.User, requestID(ctx)
+func (a *api) hubStream(ask streamRequest, network netip.Addr) hub.Stream {
+	id, user := ask.clientID, ask.principal.User
 	return hub.Stream{
 		ID: id, Topics: ask.topics, Filter: ask.filter, Whole: ask.whole, Expires: ask.principal.Expires,
 		Ended: func(why error, written event.Seq) {
-			release()
+			a.limits.release(user, network)
 			a.Presence.Closed(id, closedWhy(why), written)
-			a.Log.DebugContext(context.Background(), "stream ended", "client_id", id, "user", user, "request_id", request,
-				"reason", why, "written", written)
+			a.Log.DebugContext(context.Background(), "stream ended", "client_id", id, "user", user, "reason", why, "written", written)
 		},
 	}
 }

@@ -201,8 +201,8 @@ func (l lines) Write(p []byte) (int, error) {
 	return len(p), nil
 }
 
-// A connection that was taken from the server is logged with its answer, and its
-// end with the reason, beside the request's id.
+// A connection that was taken from the server is logged with its answer. Its
+// beginning stands beside the request's id, its end beside the client's.
 func TestTheLogOfAStream(t *testing.T) {
 	t.Parallel()
 	log := make(lines, 100)
@@ -224,11 +224,15 @@ func TestTheLogOfAStream(t *testing.T) {
 		message, _ := entry["msg"].(string)
 		logged[message] = entry
 	}
+	begins, end := logged["stream begins"], logged["stream ended"]
 	if request := logged["request"]; request["status"] != 200.0 || request["route"] != "/api/sse" || request["request_id"] != "the-stream" {
 		t.Errorf("the request was logged as %v", request)
 	}
-	if end := logged["stream ended"]; end["reason"] != "the node is stopping" || end["user"] != "demo" || end["request_id"] != "the-stream" {
-		t.Errorf("the end was logged as %v", end)
+	if begins["request_id"] != "the-stream" || begins["user"] != "demo" || begins["client_id"] == nil {
+		t.Errorf("the beginning was logged as %v", begins)
+	}
+	if end["reason"] != "the node is stopping" || end["client_id"] != begins["client_id"] {
+		t.Errorf("the end was logged as %v, the beginning as %v", end, begins)
 	}
 }
 

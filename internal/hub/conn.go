@@ -15,7 +15,7 @@ type conn struct {
 	topics  []place
 	filter  *event.Filter
 	hook    func(why error, written event.Seq)
-	expires time.Time
+	expires int64  // of its token, in Unix nanoseconds; zero for never
 	slot    uint32 // its place among the shard's conns
 	whole   bool
 	warned  bool // the client knows that its token is about to end
@@ -49,7 +49,7 @@ type follower struct {
 
 // socket is a connection that the shard writes itself.
 type socket struct {
-	fd         int
+	fd         int32
 	generation uint32 // tells it from those that had its slot before
 	queue      queue
 	written    event.Seq     // of the last frame wholly written
@@ -58,7 +58,10 @@ type socket struct {
 }
 
 func newConn(s Stream, after event.Seq) *conn {
-	c := &conn{id: s.ID, filter: s.Filter, whole: s.Whole, expires: s.Expires, hook: s.Ended, last: after}
+	c := &conn{id: s.ID, filter: s.Filter, whole: s.Whole, hook: s.Ended, last: after}
+	if !s.Expires.IsZero() {
+		c.expires = s.Expires.UnixNano()
+	}
 	c.topics = make([]place, len(s.Topics))
 	for i, name := range s.Topics {
 		c.topics[i].topic = &topic{name: name} // the shard's own takes its place

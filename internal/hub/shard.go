@@ -151,11 +151,12 @@ func (s *shard) addSocket(c *conn, to net.Conn) {
 		c.ended(ErrClosing)
 		return
 	}
-	var err error
-	if c.fd, err = detach(to, s.config.WriteTimeout); err != nil {
+	fd, err := detach(to, s.config.WriteTimeout)
+	if err != nil {
 		c.ended(err)
 		return
 	}
+	c.fd = int32(fd)
 	s.add(c)
 	if err := s.watch(c); err != nil {
 		s.remove(c, err)
@@ -304,7 +305,7 @@ func (s *shard) flush() {
 
 // tick does what is due by the clock.
 func (s *shard) tick() {
-	wall := time.Now()
+	wall := time.Now().UnixNano()
 	for _, c := range s.conns {
 		if c == nil {
 			continue
@@ -315,7 +316,7 @@ func (s *shard) tick() {
 			}
 			continue
 		}
-		if !c.expires.IsZero() && !wall.Before(c.expires.Add(-s.config.Notice)) {
+		if c.expires != 0 && wall >= c.expires-int64(s.config.Notice) {
 			s.expire(c, wall)
 		} else if s.now-c.touched >= s.quiet(c) {
 			s.say(c, s.beat)
@@ -333,13 +334,13 @@ func (s *shard) quiet(c *conn) time.Duration {
 
 // expire says that the token ends soon, and ends the stream when it has. A
 // client may count on the order.
-func (s *shard) expire(c *conn, wall time.Time) {
+func (s *shard) expire(c *conn, wall int64) {
 	if !c.warned {
 		c.warned = true
-		s.say(c, &Frame{Bytes: s.config.Words.Expiring(c.expires)})
+		s.say(c, &Frame{Bytes: s.config.Words.Expiring(time.Unix(0, c.expires).UTC())})
 	}
 	switch {
-	case !wall.Before(c.expires):
+	case wall >= c.expires:
 		s.say(c, &Frame{Bytes: s.config.Words.Expired()})
 		s.finish(c, ErrExpired)
 	case s.now-c.touched >= s.quiet(c):

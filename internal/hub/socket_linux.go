@@ -148,7 +148,7 @@ func (s *shard) watch(c *conn) error {
 	}
 	k.generation++
 	c.generation = k.generation
-	err := unix.EpollCtl(int(k.epoll.Fd()), unix.EPOLL_CTL_ADD, c.fd, &unix.EpollEvent{
+	err := unix.EpollCtl(int(k.epoll.Fd()), unix.EPOLL_CTL_ADD, int(c.fd), &unix.EpollEvent{
 		Events: unix.EPOLLOUT | unix.EPOLLRDHUP | unix.EPOLLET&0xffffffff,
 		Fd:     int32(c.slot), Pad: int32(c.generation),
 	})
@@ -178,7 +178,7 @@ func (s *shard) handle(news []readiness) {
 func (s *shard) write(c *conn) bool {
 	for c.queue.live > 0 {
 		data := c.queue.next(s.buffer)
-		n, err := unix.Write(c.fd, data)
+		n, err := unix.Write(int(c.fd), data)
 		switch {
 		case err == nil:
 			s.wrote(c, n)
@@ -218,13 +218,13 @@ func (s *shard) wrote(c *conn, n int) {
 func (s *shard) closeSocket(c *conn) {
 	const most = 16 // reads, for a client that sends on and on
 	if c.ending != nil {
-		_ = unix.Shutdown(c.fd, unix.SHUT_WR)
+		_ = unix.Shutdown(int(c.fd), unix.SHUT_WR)
 		for range most {
-			if n, err := unix.Read(c.fd, s.buffer[:cap(s.buffer)]); n <= 0 || err != nil {
+			if n, err := unix.Read(int(c.fd), s.buffer[:cap(s.buffer)]); n <= 0 || err != nil {
 				break
 			}
 		}
 	}
-	closeFD(c.fd)
+	closeFD(int(c.fd))
 	c.fd = -1
 }

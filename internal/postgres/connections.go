@@ -252,18 +252,18 @@ func openings(opened []presence.Connection) []opening {
 	for i, c := range opened {
 		list[i] = opening{
 			ID: c.ID, User: c.User, Session: c.Session, UserAgent: c.UserAgent, Address: c.Address, Topics: texts(c.Topics),
-			Metadata: c.Metadata, Opened: passed(c.OpenedAt), OpenedSeq: c.OpenedSeq,
+			Metadata: c.Metadata, Opened: max(0, time.Since(c.OpenedAt).Microseconds()), OpenedSeq: c.OpenedSeq,
 		}
 	}
 	return list
 }
 
-// passed is how many microseconds have passed since; -1 for never.
-func passed(since time.Time) int64 {
-	if since.IsZero() {
+// passed is how many microseconds have passed since; negative for never.
+func passed(since presence.Moment) int64 {
+	if since == 0 {
 		return -1
 	}
-	return max(0, time.Since(since).Microseconds())
+	return since.Passed().Microseconds()
 }
 
 // progressColumns are Progresses, column by column.

@@ -113,12 +113,15 @@ func TestProgressOfAConnection(t *testing.T) {
 	db := open(t)
 	c := connection("a", "demo")
 	now := time.Now()
-	p := presence.Progress{ID: c.ID, Written: 9, WrittenAt: now.Add(-time.Minute), Acked: 7, AckedAt: now, Seen: 6, SeenAt: now.Add(-time.Hour), Visible: true}
+	minute, hour := now.Add(-time.Minute), now.Add(-time.Hour)
+	p := presence.Progress{
+		ID: c.ID, Written: 9, WrittenAt: presence.At(minute), Acked: 7, AckedAt: presence.At(now), Seen: 6, SeenAt: presence.At(hour), Visible: true,
+	}
 	write(t, db, "a", []presence.Connection{c})
 	write(t, db, "a", nil, p)
 	want := c
-	want.Written, want.WrittenAt, want.Acked, want.AckedAt = 9, &p.WrittenAt, 7, &p.AckedAt
-	want.Seen, want.SeenAt, want.Visible = 6, &p.SeenAt, true
+	want.Written, want.WrittenAt, want.Acked, want.AckedAt = 9, &minute, 7, &now
+	want.Seen, want.SeenAt, want.Visible = 6, &hour, true
 	compare := func(step string) {
 		t.Helper()
 		if diff := cmp.Diff(want, read(t, db, c.ID), lately(), cmpopts.EquateComparable(netip.Addr{})); diff != "" {
@@ -130,18 +133,18 @@ func TestProgressOfAConnection(t *testing.T) {
 	write(t, db, "a", []presence.Connection{c}, p) // the answer to the first was lost
 	want.Written = 10
 	compare("the beginning again")
-	p.Closed, p.ClosedAt = presence.Slow, now
+	p.Closed, p.ClosedAt = presence.Slow, presence.At(now)
 	write(t, db, "a", nil, p)
-	want.ClosedAt, want.ClosedWhy = &p.ClosedAt, presence.Slow
+	want.ClosedAt, want.ClosedWhy = &now, presence.Slow
 	compare("its end")
-	p.Closed, p.ClosedAt = "", time.Time{}
+	p.Closed, p.ClosedAt = "", 0
 	write(t, db, "a", nil, p) // its node knows best
 	want.ClosedAt, want.ClosedWhy = nil, ""
 	compare("its end, taken back")
 
 	brief := connection("a", "demo")
 	write(t, db, "a", []presence.Connection{brief},
-		presence.Progress{ID: brief.ID, Written: 4, WrittenAt: now, Closed: presence.ClientGone, ClosedAt: now})
+		presence.Progress{ID: brief.ID, Written: 4, WrittenAt: presence.At(now), Closed: presence.ClientGone, ClosedAt: presence.At(now)})
 	if got := read(t, db, brief.ID); got.ClosedWhy != presence.ClientGone || got.ClosedAt == nil || got.Written != 4 {
 		t.Errorf("one that was written when it had ended is %+v", got)
 	}
@@ -154,9 +157,9 @@ func TestWriteAcks(t *testing.T) {
 	c, past, long := connection("a", "demo"), connection("a", "demo"), connection("a", "demo")
 	write(t, db, "a", []presence.Connection{c, past, long})
 	write(t, db, "a", nil,
-		presence.Progress{ID: c.ID, Written: 10, WrittenAt: time.Now()},
-		presence.Progress{ID: past.ID, Written: 10, Closed: presence.ClientGone, ClosedAt: time.Now()},
-		presence.Progress{ID: long.ID, Written: 10, Closed: presence.ClientGone, ClosedAt: time.Now().Add(-time.Hour)})
+		presence.Progress{ID: c.ID, Written: 10, WrittenAt: presence.At(time.Now())},
+		presence.Progress{ID: past.ID, Written: 10, Closed: presence.ClientGone, ClosedAt: presence.At(time.Now())},
+		presence.Progress{ID: long.ID, Written: 10, Closed: presence.ClientGone, ClosedAt: presence.At(time.Now().Add(-time.Hour))})
 	ack := func(want error, a presence.Ack) {
 		t.Helper()
 		got, err := db.WriteAcks(t.Context(), []presence.Ack{{Client: uuid.New(), User: "demo"}, a})
@@ -181,7 +184,7 @@ func TestWriteAcks(t *testing.T) {
 	stands(9, 8, true)
 	ack(nil, presence.Ack{Client: c.ID, User: "demo", Seq: 12, Visible: true}) // its node has not told yet what it wrote
 	stands(10, 10, true)
-	write(t, db, "a", nil, presence.Progress{ID: c.ID, Written: 15, WrittenAt: time.Now()})
+	write(t, db, "a", nil, presence.Progress{ID: c.ID, Written: 15, WrittenAt: presence.At(time.Now())})
 	stands(12, 12, true)
 	ack(nil, presence.Ack{Client: past.ID, User: "demo", Seq: 10})
 	ack(presence.ErrNotFound, presence.Ack{Client: long.ID, User: "demo", Seq: 10})
@@ -208,13 +211,13 @@ func TestAnAckElsewhereIsKept(t *testing.T) {
 	db := open(t)
 	c := connection("a", "demo")
 	write(t, db, "a", []presence.Connection{c})
-	mine := presence.Progress{ID: c.ID, Written: 3, Acked: 1, AckedAt: time.Now().Add(-time.Minute), Visible: false}
+	mine := presence.Progress{ID: c.ID, Written: 3, Acked: 1, AckedAt: presence.At(time.Now().Add(-time.Minute)), Visible: false}
 	write(t, db, "a", nil, mine)
 	execSQL(t, db, "UPDATE herald.log_state SET floor = 3")
 	if got, err := db.WriteAcks(t.Context(), []presence.Ack{{Client: c.ID, User: "demo", Seq: 3, Visible: true}}); err != nil || got[0] != nil {
 		t.Fatal(got, err)
 	}
-	mine.WrittenAt = time.Now()
+	mine.WrittenAt = presence.At(time.Now())
 	write(t, db, "a", nil, mine)
 	got := read(t, db, c.ID)
 	if got.Acked != 3 || got.Seen != 3 || !got.Visible || got.AckedAt.Before(time.Now().Add(-10*time.Second)) {
@@ -228,7 +231,7 @@ func TestClosingIsAskedOfTheNode(t *testing.T) {
 	one, two, others, past := connection("a", "demo"), connection("b", "demo"), connection("a", "alice"), connection("a", "demo")
 	write(t, db, "a", []presence.Connection{one, others, past})
 	write(t, db, "b", []presence.Connection{two})
-	write(t, db, "a", nil, presence.Progress{ID: past.ID, Closed: presence.ClientGone, ClosedAt: time.Now()})
+	write(t, db, "a", nil, presence.Progress{ID: past.ID, Closed: presence.ClientGone, ClosedAt: presence.At(time.Now())})
 	if got := write(t, db, "a", nil); len(got.Close) != 0 || got.Lost {
 		t.Errorf("before anybody asked, a node is told %+v", got)
 	}
@@ -264,7 +267,7 @@ func TestConnectionsAreListed(t *testing.T) {
 	a1, a2, b1, old := connection("a", "demo"), connection("a", "alice"), connection("b", "demo"), connection("a", "demo")
 	write(t, db, "a", []presence.Connection{a1, a2, old})
 	write(t, db, "b", []presence.Connection{b1})
-	write(t, db, "a", nil, presence.Progress{ID: old.ID, Closed: presence.Slow, ClosedAt: time.Now()})
+	write(t, db, "a", nil, presence.Progress{ID: old.ID, Closed: presence.Slow, ClosedAt: presence.At(time.Now())})
 	for _, tt := range []struct {
 		name   string
 		filter presence.Filter
@@ -319,10 +322,10 @@ func TestParity_12_UserPresenceOverAllNodes(t *testing.T) {
 	write(t, db, "a", []presence.Connection{first, connection("a", "alice")})
 	presenceIs("one stream", presence.User{Online: true, Connections: 1, Since: &hour, LastActiveAt: &hour})
 	write(t, db, "b", []presence.Connection{second})
-	write(t, db, "b", nil, presence.Progress{ID: second.ID, AckedAt: minute, SeenAt: minute, Visible: true})
+	write(t, db, "b", nil, presence.Progress{ID: second.ID, AckedAt: presence.At(minute), SeenAt: presence.At(minute), Visible: true})
 	presenceIs("two nodes", presence.User{Online: true, Connections: 2, Since: &second.OpenedAt, LastActiveAt: &minute, Visible: true})
-	write(t, db, "b", nil, presence.Progress{ID: second.ID, AckedAt: minute, SeenAt: minute, Visible: true, Closed: presence.ClientGone, ClosedAt: now})
-	write(t, db, "a", nil, presence.Progress{ID: first.ID, Closed: presence.ClientGone, ClosedAt: now})
+	write(t, db, "b", nil, presence.Progress{ID: second.ID, AckedAt: presence.At(minute), SeenAt: presence.At(minute), Visible: true, Closed: presence.ClientGone, ClosedAt: presence.At(now)})
+	write(t, db, "a", nil, presence.Progress{ID: first.ID, Closed: presence.ClientGone, ClosedAt: presence.At(now)})
 	presenceIs("gone", presence.User{LastActiveAt: &minute})
 }
 
@@ -335,7 +338,7 @@ func TestAddressedCountsOpenConnections(t *testing.T) {
 	past := connection("a", "demo")
 	write(t, db, "a", []presence.Connection{a, silent, past})
 	write(t, db, "b", []presence.Connection{b})
-	write(t, db, "a", nil, presence.Progress{ID: past.ID, Closed: presence.ClientGone, ClosedAt: time.Now()})
+	write(t, db, "a", nil, presence.Progress{ID: past.ID, Closed: presence.ClientGone, ClosedAt: presence.At(time.Now())})
 	for _, tt := range []struct {
 		topics []event.Topic
 		want   int
@@ -423,7 +426,7 @@ func TestPastConnectionsGo(t *testing.T) {
 	live, late, old := connection("a", "demo"), connection("a", "demo"), connection("a", "demo")
 	write(t, db, "a", []presence.Connection{live, late, old})
 	for c, age := range map[*presence.Connection]time.Duration{&late: 29 * 24 * time.Hour, &old: 31 * 24 * time.Hour} {
-		write(t, db, "a", nil, presence.Progress{ID: c.ID, Closed: presence.ClientGone, ClosedAt: time.Now().Add(-age)})
+		write(t, db, "a", nil, presence.Progress{ID: c.ID, Closed: presence.ClientGone, ClosedAt: presence.At(time.Now().Add(-age))})
 	}
 	keeper, err := db.Keep(t.Context())
 	if err != nil {

@@ -47,14 +47,13 @@ func (t *Tracker) acked(a Ack) error {
 	case a.Seq > s.Written:
 		return ErrLater
 	}
-	now := time.Now()
 	news := a.Seq > s.Acked || a.Visible != s.Visible || a.Visible && a.Seq > s.Seen
-	if !news && now.Sub(s.AckedAt) < pingGrain {
+	if !news && s.AckedAt != 0 && s.AckedAt.Passed() < pingGrain {
 		return nil
 	}
-	s.Acked, s.AckedAt, s.Visible = max(s.Acked, a.Seq), now, a.Visible
+	s.Acked, s.AckedAt, s.Visible = max(s.Acked, a.Seq), now(), a.Visible
 	if a.Visible {
-		s.Seen, s.SeenAt = max(s.Seen, a.Seq), now
+		s.Seen, s.SeenAt = max(s.Seen, a.Seq), now()
 	}
 	s.spoken = true
 	t.changed[s] = struct{}{}

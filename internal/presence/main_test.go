@@ -100,7 +100,7 @@ func (tb *table) WriteConnections(ctx context.Context, b presence.Batch) (presen
 	}
 	for _, p := range b.Changed {
 		if r, there := tb.rows[p.ID]; there {
-			if p.AckedAt.IsZero() {
+			if p.AckedAt == 0 {
 				p.AckedAt, p.Visible = r.AckedAt, r.Visible
 			}
 			r.Progress = p

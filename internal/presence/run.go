@@ -119,7 +119,7 @@ func (t *Tracker) take() (Batch, []*stream) {
 	for _, s := range taken {
 		p := s.Progress
 		if !s.spoken {
-			p.AckedAt = time.Time{} // another node may have newer word, and old word is not to pass for new
+			p.AckedAt = 0 // another node may have newer word, and old word is not to pass for new
 		}
 		s.spoken = false
 		b.Changed = append(b.Changed, p)
@@ -148,7 +148,7 @@ func (t *Tracker) settle(taken []*stream, written bool) {
 		if _, again := t.changed[s]; !again && s.Closed != "" && s.opening != nil {
 			ended = append(ended, s)
 		}
-		s.spoken = !s.AckedAt.IsZero()
+		s.spoken = s.AckedAt != 0
 		t.known[s.ID] = s
 		t.changed[s] = struct{}{}
 	}

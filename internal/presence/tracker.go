@@ -45,9 +45,26 @@ type Batch struct {
 type Progress struct {
 	ID                                   uuid.UUID
 	Written, Acked, Seen                 event.Seq
-	WrittenAt, AckedAt, SeenAt, ClosedAt time.Time // zero: never; of AckedAt, also not since it was last written
+	WrittenAt, AckedAt, SeenAt, ClosedAt Moment // zero: never; of AckedAt, also not since it was last written
 	Visible                              bool
 	Closed                               Reason // empty while it is open
+}
+
+// Moment is a time in Unix microseconds, a third of a time.Time: there are four
+// for each stream. The zero Moment is never.
+type Moment int64
+
+// At is the moment of a time.
+func At(t time.Time) Moment { return Moment(t.UnixMicro()) }
+
+func now() Moment { return At(time.Now()) }
+
+// Passed is how long ago it was, or negative for never.
+func (m Moment) Passed() time.Duration {
+	if m == 0 {
+		return -1
+	}
+	return max(0, time.Duration(now()-m)*time.Microsecond)
 }
 
 // Answer is what a node is told when it writes.
@@ -143,7 +160,7 @@ func (t *Tracker) Wrote(id uuid.UUID, seq event.Seq) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	if s := t.known[id]; s != nil {
-		t.write(s, seq, time.Now())
+		t.write(s, seq)
 	}
 }
 
@@ -156,8 +173,8 @@ func (t *Tracker) Closed(id uuid.UUID, why Reason, written event.Seq) {
 	if s == nil || s.Closed != "" {
 		return
 	}
-	t.write(s, written, time.Now())
-	s.Closed, s.ClosedAt = why.known(), time.Now()
+	t.write(s, written)
+	s.Closed, s.ClosedAt = why.known(), now()
 	t.changed[s] = struct{}{}
 	t.config.Metrics.open.Dec()
 	if s.opening != nil {
@@ -181,9 +198,9 @@ func (t *Tracker) trim() {
 	}
 }
 
-func (t *Tracker) write(s *stream, seq event.Seq, now time.Time) {
+func (t *Tracker) write(s *stream, seq event.Seq) {
 	if seq > s.Written {
-		s.Written, s.WrittenAt = seq, now
+		s.Written, s.WrittenAt = seq, now()
 		t.changed[s] = struct{}{}
 	}
 }

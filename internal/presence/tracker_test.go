@@ -42,7 +42,7 @@ func TestWhatHappensInASecondIsOneStatement(t *testing.T) {
 		if got := b.table.batches()[before:]; len(got) != 1 || len(got[0].Changed) != 1000 {
 			t.Fatalf("%d statements, the first with %d rows, want all in one", len(got), len(got[0].Changed))
 		}
-		at := opened.Add(100 * time.Millisecond)
+		at := presence.At(opened.Add(100 * time.Millisecond))
 		want := presence.Progress{
 			ID: ids[0], Written: 9, WrittenAt: b.table.row(ids[0]).WrittenAt, Acked: 2, AckedAt: at, Seen: 2, SeenAt: at, Visible: true,
 			Closed: presence.Slow, ClosedAt: at,
@@ -388,7 +388,7 @@ func TestPingsThatSayNothingNew(t *testing.T) {
 		if rows < 4 || rows > 7 {
 			t.Errorf("a minute of pings wrote %d rows, want one in about ten seconds", rows)
 		}
-		if age := time.Since(b.table.row(id).AckedAt); age > 15*time.Second {
+		if age := b.table.row(id).AckedAt.Passed(); age > 15*time.Second {
 			t.Errorf("the last ping is %v old, want it known to about ten seconds", age)
 		}
 	})
