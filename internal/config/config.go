@@ -36,6 +36,7 @@ type Config struct {
 	MaxStreams           int           `help:"Streams open at once on this node." default:"50000" env:"HERALD_MAX_STREAMS"`
 	MaxStreamsPerUser    int           `help:"Streams of one user open at once on this node." default:"64" env:"HERALD_MAX_STREAMS_PER_USER"`
 	MaxStreamsPerAddress int           `help:"Streams from one address open at once on this node." default:"1000" env:"HERALD_MAX_STREAMS_PER_ADDRESS"`
+	MaxStreamTopics      int           `help:"Topics that one stream may follow." default:"100" env:"HERALD_MAX_STREAM_TOPICS"`
 	Heartbeat            time.Duration `help:"How often a stream shows that it is alive; proxies must wait longer than that." default:"15s" env:"HERALD_HEARTBEAT"`
 
 	LogLevel  string `help:"Least level logged: debug, info, warn or error." enum:"debug,info,warn,error" default:"info" env:"HERALD_LOG_LEVEL"`
@@ -91,6 +92,7 @@ func (c *Config) checkStreams() error {
 		{"--max-streams", c.MaxStreams},
 		{"--max-streams-per-user", c.MaxStreamsPerUser},
 		{"--max-streams-per-address", c.MaxStreamsPerAddress},
+		{"--max-stream-topics", c.MaxStreamTopics},
 	} {
 		if limit.value < 0 {
 			return fmt.Errorf("%s %d: want at least 1", limit.flag, limit.value)

@@ -101,3 +101,20 @@ func TestClientTopic(t *testing.T) {
 		}
 	}
 }
+
+// Whatever a payload is, its metadata can be read, and a filter that asks for
+// what it says lets it pass.
+func FuzzMetadataOf(f *testing.F) {
+	f.Add([]byte(`{"metadata":{"a":"b","c":1,"d":null}}`))
+	f.Add([]byte(`{"metadata":{"a":"\ud800"},"metadata":{}}`))
+	f.Fuzz(func(t *testing.T, payload []byte) {
+		m := event.MetadataOf(payload)
+		filter := event.Filter{Metadata: map[string][]string{}}
+		for key, value := range m {
+			filter.Metadata[key] = []string{"another", value}
+		}
+		if !filter.Match("any.type", m) {
+			t.Errorf("%q has metadata %v, which does not match itself", payload, m)
+		}
+	})
+}

@@ -1,10 +1,14 @@
 package httpapi_test
 
 import (
+	"bytes"
 	"encoding/json"
+	"errors"
+	"io"
 	"strings"
 	"testing"
 	"time"
+	"unicode/utf8"
 
 	"github.com/google/go-cmp/cmp"
 	"github.com/google/uuid"
@@ -69,4 +73,37 @@ func BenchmarkEncodeEvent(b *testing.B) {
 			b.Fatal(err)
 		}
 	}
+}
+
+// Whatever an event is like, its frame is one event of a stream, with that data.
+func FuzzEncodeEvent(f *testing.F) {
+	f.Add(int64(1), "job.progress", []byte(`{"a":1}`))
+	f.Add(int64(7), "a\nid: 8", []byte("{\r\n}"))
+	f.Fuzz(func(t *testing.T, seq int64, kind string, payload []byte) {
+		if event.CheckJSON(payload) != nil || !utf8.ValidString(kind) || seq < 1 {
+			t.Skip("not in the log")
+		}
+		frame, err := httpapi.EncodeEvent(event.Event{Seq: event.Seq(seq), Pending: event.Pending{Type: event.Type(kind), Payload: payload}})
+		if err != nil {
+			t.Fatal(err)
+		}
+		r := sse.NewReader(bytes.NewReader(frame), 1<<20)
+		read, err := r.Next()
+		if err != nil || read.ID != event.Seq(seq).String() {
+			t.Fatalf("the frame %q reads as %+v, %v", frame, read, err)
+		}
+		var data struct {
+			Type string          `json:"type"`
+			Data json.RawMessage `json:"data"`
+		}
+		if err := json.Unmarshal([]byte(read.Data), &data); err != nil || data.Type != kind {
+			t.Fatalf("the frame %q has the data %q, %v", frame, read.Data, err)
+		}
+		if diff := cmp.Diff(normal(t, string(payload)), normal(t, string(data.Data))); diff != "" {
+			t.Errorf("-want +got:\n%s", diff)
+		}
+		if _, err := r.Next(); !errors.Is(err, io.EOF) {
+			t.Errorf("after it comes %v, want the end", err)
+		}
+	})
 }

@@ -3,26 +3,31 @@ package httpapi
 import (
 	"cmp"
 	"errors"
+	"fmt"
 	"net/netip"
 	"sync"
+
+	"herald/internal/event"
 )
 
 // DefaultStreams is how many streams a node has open at once unless its Limits
 // say otherwise.
 const DefaultStreams = 50_000
 
-// Limits bounds the streams that a node has open at once. A field of 0 is its
-// default.
+// Limits bounds the streams that a node has open at once, and each of them. A
+// field of 0 is its default.
 type Limits struct {
 	Streams    int // in all; default DefaultStreams
 	PerUser    int // of one user; default 64
 	PerAddress int // from one IPv4 address, or one IPv6 network of 64 bits; default 1,000
+	Topics     int // that one may follow; default 100
 }
 
 func (l Limits) withDefaults() Limits {
-	const perUser, perAddress = 64, 1000
+	const perUser, perAddress, topics = 64, 1000, 100
 	return Limits{
 		Streams: cmp.Or(l.Streams, DefaultStreams), PerUser: cmp.Or(l.PerUser, perUser), PerAddress: cmp.Or(l.PerAddress, perAddress),
+		Topics: cmp.Or(l.Topics, topics),
 	}
 }
 
@@ -73,6 +78,15 @@ func (l *limiter) acquire(user string, addr netip.Addr) (network netip.Addr, err
 		l.networks[network]++
 	}
 	return network, nil
+}
+
+// checkTopics refuses a stream that asks for more topics than one may follow.
+// That does not pass with time, so it is said to be a bad request.
+func (l *limiter) checkTopics(topics int) error {
+	if topics > l.Topics {
+		return l.refuse("topics", fmt.Errorf("%w: %d topics, at most %d: follow fewer, or open another stream", event.ErrTopic, topics, l.Topics))
+	}
+	return nil
 }
 
 func (l *limiter) refuse(limit string, err error) error {

@@ -19,7 +19,7 @@ func NewStreamMetrics() *StreamMetrics {
 			Name: "herald_streams_refused_total", Help: "Streams refused, by the limit that they were beyond.",
 		}, []string{"limit"}),
 	}
-	for _, limit := range []string{"node", "user", "address"} { // so that they are there before the first
+	for _, limit := range []string{"node", "user", "address", "topics"} { // so that they are there before the first
 		m.refused.WithLabelValues(limit)
 	}
 	return m

@@ -49,8 +49,6 @@ const (
 )
 
 const (
-	// maxStreamTopics bounds how many topics one stream may follow.
-	maxStreamTopics = 100
 	// writeTimeout bounds one write to a client; a slower one resumes later.
 	writeTimeout = 10 * time.Second
 	// closingSpread is over how long the clients of a node that stops come back.
@@ -212,8 +210,8 @@ func (a *api) hubStream(ask streamRequest, network netip.Addr) hub.Stream {
 // them.
 func (a *api) streamTopics(r *http.Request, principal auth.Principal) ([]event.Topic, error) {
 	asked := r.URL.Query()["topic"]
-	if len(asked) > maxStreamTopics {
-		return nil, fmt.Errorf("%w: %d topics, at most %d", event.ErrTopic, len(asked), maxStreamTopics)
+	if err := a.limits.checkTopics(len(asked)); err != nil {
+		return nil, err
 	}
 	if len(asked) == 0 {
 		return []event.Topic{event.UserTopic(principal.User), event.Everyone}, nil

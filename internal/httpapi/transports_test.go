@@ -138,12 +138,13 @@ func TestAStreamThatIsAskedForWrongly(t *testing.T) {
 	t.Parallel()
 	s := setup(t)
 	for query, want := range map[string]string{
-		"type=Order":            "bad-filter",
-		"type=*":                "bad-filter",
-		"metadata.=x":           "bad-filter",
-		"conflate=maybe":        "bad-query",
-		"topic=nothing":         "bad-topic",
-		"lastEventId=yesterday": "bad-cursor",
+		"type=Order":                      "bad-filter",
+		"type=*":                          "bad-filter",
+		"metadata.=x":                     "bad-filter",
+		"conflate=maybe":                  "bad-query",
+		"topic=nothing":                   "bad-topic",
+		"lastEventId=yesterday":           "bad-cursor",
+		strings.Repeat("topic=all&", 101): "bad-topic",
 	} {
 		a := s.do(t, http.MethodGet, "/api/sse?"+query, s.token(t, "demo"), "")
 		if a.status != http.StatusBadRequest || a.problem() != want {
