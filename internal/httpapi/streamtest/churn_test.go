@@ -36,14 +36,15 @@ func soak(t *testing.T) time.Duration {
 // at two nodes that restart. Each misses nothing and gets nothing twice; when
 // all are gone, nothing of them is left.
 func TestChurn(t *testing.T) { //nolint:paralleltest // it counts descriptors and goroutines
-	clients, length := 150, 4*time.Second
+	clients, burst, length := 150, 20, 4*time.Second
 	if d := soak(t); d > 0 {
-		clients, length = 5000, d
+		clients, burst, length = 5000, 5, d // what comes for each is less, and for all more
 	}
 	seed := uint64(time.Now().UnixNano())
 	t.Logf("seed %d, %d clients, %v", seed, clients, length)
 	before := takeStock(t)
 	w := newWorld(t, seed, clients)
+	w.burst = burst
 	ctx, cancel := context.WithTimeout(t.Context(), length)
 	defer cancel()
 	if err := w.run(ctx); err != nil {
@@ -134,7 +135,7 @@ func (w *world) publishLast(ctx context.Context) error {
 func (w *world) publish(ctx context.Context) error {
 	rng := w.rng(1)
 	for ctx.Err() == nil {
-		batch := make([]event.Event, 1+rng.IntN(20))
+		batch := make([]event.Event, 1+rng.IntN(w.burst))
 		for i := range batch {
 			batch[i] = w.anyEvent(rng)
 		}

@@ -43,14 +43,14 @@ type client struct {
 
 func (w *world) newClient(i int) *client {
 	rng := w.rng(uint64(1000 + i))
-	user := userOf(i)
+	user := w.userOf(i)
 	name, _ := user.User()
 	token, err := w.key.Issue(auth.Principal{User: name, Roles: []auth.Role{auth.RoleSupport}}, 24*time.Hour)
 	if err != nil {
 		w.t.Fatal(err)
 	}
 	c := &client{
-		world: w, rng: rng, name: fmt.Sprint("client ", i), user: user, job: w.jobs[rng.IntN(topics)], token: token,
+		world: w, rng: rng, name: fmt.Sprint("client ", i), user: user, job: w.jobs[rng.IntN(len(w.jobs))], token: token,
 		whole: i%2 == 0, http2: i%8 == 7,
 	}
 	c.topics = []event.Topic{user, event.Everyone}
@@ -58,8 +58,9 @@ func (w *world) newClient(i int) *client {
 		c.topics = append(c.topics, event.JobTopic(c.job))
 	}
 	if i%5 == 0 { // much comes for it, so that stalls cost it the connection
-		for n := range topics / 2 {
-			if topic := userOf(n); topic != user {
+		const many = 20
+		for n := range many {
+			if topic := w.userOf(i + 1 + n); topic != user {
 				c.topics = append(c.topics, topic)
 			}
 		}

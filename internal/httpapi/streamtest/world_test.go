@@ -34,18 +34,16 @@ func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 // lastType is of the events that end it all.
 const lastType event.Type = "test.last"
 
-// topics is how many users and jobs there are.
-const topics = 40
-
 // world is nodes on one log, and their clients.
 type world struct {
 	t       *testing.T
 	seed    uint64
+	burst   int // events at once, at most
 	log     *brokertest.Log
 	key     *auth.Key
 	nodes   []*node
 	clients []*client
-	jobs    []uuid.UUID
+	jobs    []uuid.UUID // one of each user
 
 	mu       sync.Mutex // guards the field below
 	restarts int
@@ -58,7 +56,7 @@ func newWorld(t *testing.T, seed uint64, clients int) *world {
 		t.Fatal(err)
 	}
 	w := &world{t: t, seed: seed, log: &brokertest.Log{}, key: key}
-	for range topics {
+	for range max(clients/5, 40) {
 		w.jobs = append(w.jobs, uuid.New())
 	}
 	for i := range 2 {
@@ -95,10 +93,10 @@ func (w *world) stop() {
 
 // anyEvent is of some job, for its owner and now and then for everybody.
 func (w *world) anyEvent(rng *rand.Rand) event.Event {
-	n := rng.IntN(topics)
+	n := rng.IntN(len(w.jobs))
 	p := event.Pending{
 		ID: uuid.New(), Type: event.JobProgress, JobID: w.jobs[n], CreatedAt: time.Now(),
-		Topics:  []event.Topic{userOf(n), event.JobTopic(w.jobs[n])},
+		Topics:  []event.Topic{w.userOf(n), event.JobTopic(w.jobs[n])},
 		Payload: fmt.Appendf(nil, `{"text":%q}`, bytes.Repeat([]byte("x"), rng.IntN(3000))),
 	}
 	if rng.IntN(3) == 0 {
@@ -110,7 +108,7 @@ func (w *world) anyEvent(rng *rand.Rand) event.Event {
 	return event.Event{Pending: p}
 }
 
-func userOf(n int) event.Topic { return event.UserTopic(fmt.Sprint(n % topics)) }
+func (w *world) userOf(n int) event.Topic { return event.UserTopic(fmt.Sprint(n % len(w.jobs))) }
 
 // node is a server that can be stopped and started again.
 type node struct {
