@@ -1,17 +1,20 @@
 package httpapi_test
 
 import (
+	"bufio"
 	"bytes"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
 	"log/slog"
+	"net"
 	"net/http"
 	"net/http/httptest"
 	"strconv"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/google/uuid"
 
@@ -24,15 +27,23 @@ import (
 // handler's, not the hub's.
 func (s *server) overHTTP2(t *testing.T) *server {
 	t.Helper()
-	secure := httptest.NewUnstartedServer(s.handler)
-	secure.EnableHTTP2 = true
-	secure.StartTLS()
+	return s.again(t, s.handler, func(again *httptest.Server) {
+		again.EnableHTTP2 = true
+		again.StartTLS()
+	})
+}
+
+// again serves the handler once more.
+func (s *server) again(t *testing.T, handler http.Handler, start func(*httptest.Server)) *server {
+	t.Helper()
+	again := httptest.NewUnstartedServer(handler)
+	start(again)
 	t.Cleanup(func() {
 		s.closeStreams()
-		secure.Close()
+		again.Close()
 	})
 	other := *s
-	other.Server, other.client = secure, secure.Client()
+	other.Server, other.client = again, again.Client()
 	return &other
 }
 
@@ -264,4 +275,62 @@ func TestAUserHasOnlySoManyStreams(t *testing.T) {
 		s.do(t, http.MethodGet, "/api/sse?topic=channel:secret", s.token(t, "bob"), "")
 	}
 	s.follow(t, s.token(t, "bob"), "").begin()
+}
+
+// A server's time-outs are for requests that end. Those of a stream pass while it
+// is silent but for its signs of life.
+func TestAServersTimeoutsSpareStreams(t *testing.T) {
+	t.Parallel()
+	const short = 2 * time.Second
+	for name, start := range map[string]func(*httptest.Server){
+		"HTTP/1.1": (*httptest.Server).Start,
+		"TLS":      (*httptest.Server).StartTLS,
+		"HTTP/2":   func(again *httptest.Server) { again.EnableHTTP2 = true; again.StartTLS() },
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			s := setup(t)
+			again := s.again(t, s.handler, func(again *httptest.Server) {
+				again.Config.ReadTimeout, again.Config.WriteTimeout = short, short
+				start(again)
+			})
+			f := again.follow(t, s.token(t, "demo"), "")
+			f.begin()
+			s.publish(t, "demo", 1, "test.early", func(int) string { return `{}` })
+			f.next("test.early")
+			time.Sleep(short + short/2)
+			s.publish(t, "demo", 1, "test.late", func(int) string { return `{}` })
+			for e, err := f.r.Next(); e.Name != "test.late"; e, err = f.r.Next() {
+				if err != nil {
+					t.Fatalf("the stream has ended: %v", err)
+				}
+			}
+		})
+	}
+}
+
+// unwilling is a writer that says it can be hijacked, and then cannot, for a
+// reason of its own.
+type unwilling struct{ http.ResponseWriter }
+
+func (unwilling) Hijack() (net.Conn, *bufio.ReadWriter, error) {
+	return nil, nil, errors.New("not this connection")
+}
+
+func (u unwilling) Unwrap() http.ResponseWriter { return u.ResponseWriter }
+
+func TestAWriterThatCannotBeTaken(t *testing.T) {
+	t.Parallel()
+	s := setup(t)
+	wrapped := http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { s.handler.ServeHTTP(unwilling{w}, r) })
+	again := s.again(t, wrapped, (*httptest.Server).Start)
+	f := again.follow(t, s.token(t, "demo"), "")
+	f.begin()
+	s.publish(t, "demo", 1, "test.one", func(int) string { return `{}` })
+	f.next("test.one")
+	s.closeStreams()
+	f.next("stream.closing")
+	if _, err := f.r.Next(); !errors.Is(err, io.EOF) {
+		t.Errorf("after closing: %v, want the end", err)
+	}
 }
