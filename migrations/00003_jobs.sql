@@ -29,9 +29,13 @@ CREATE TABLE herald.jobs (
     retry_at     timestamptz,
     result       json,
     args         json NOT NULL DEFAULT '{}',
+    metadata     json,
+    external     boolean NOT NULL DEFAULT FALSE,
     watchers     text[] NOT NULL DEFAULT '{}',
     queue_id     bigint NOT NULL DEFAULT 0,
     worker       text NOT NULL DEFAULT '',
+    created_by   text NOT NULL DEFAULT '',
+    claimed_by   text NOT NULL DEFAULT '',
     created_at   timestamptz NOT NULL,
     started_at   timestamptz,
     heartbeat_at timestamptz,
@@ -44,6 +48,10 @@ COMMENT ON TABLE herald.jobs IS
     'A row is a job as its worker last reported it. Written by postgres.DB, in the transaction that also tells of it in '
     'the outbox. Half of each page stays free and no index covers what progress changes, so that progress is a HOT update.';
 COMMENT ON COLUMN herald.jobs.attempt IS 'The attempt under way or last ended; a report from an earlier one changes nothing.';
+COMMENT ON COLUMN herald.jobs.metadata IS 'What streams are filtered by; each event of the job carries it.';
+COMMENT ON COLUMN herald.jobs.external IS 'Its worker is no part of Herald: it claims attempts, and reports on them.';
+COMMENT ON COLUMN herald.jobs.created_by IS 'Who asked for the job; of an external one, who may report on it.';
+COMMENT ON COLUMN herald.jobs.claimed_by IS 'Who began the last attempt of an external job, and so may report on it.';
 COMMENT ON COLUMN herald.jobs.queue_id IS 'The River job that runs this job now or next; 0 when it runs elsewhere.';
 
 -- JobList: a user's jobs, newest first.

@@ -15,7 +15,7 @@ CREATE TABLE herald.idempotency_keys (
 COMMENT ON TABLE herald.idempotency_keys IS
     'A row is a key that was seen, and the answer that its request got. Written with what the request wrote, in one '
     'transaction, by herald.report, herald.publish and postgres.DB; removed by the leader some time after it has expired.';
-COMMENT ON COLUMN herald.idempotency_keys.scope IS 'Whose key it is: job:UUID of a report, publish:ACTOR of a publication.';
+COMMENT ON COLUMN herald.idempotency_keys.scope IS 'Whose key it is: job:UUID of a report, publish:ACTOR of a publication, create:ACTOR of a new job.';
 COMMENT ON COLUMN herald.idempotency_keys.fingerprint IS 'herald.fingerprint of the request, which a repeat must have too.';
 COMMENT ON COLUMN herald.idempotency_keys.expires_at IS 'The key counts as unseen from then on. Go writes a time of its own.';
 
@@ -25,7 +25,7 @@ CREATE INDEX idempotency_keys_by_expiry ON herald.idempotency_keys (expires_at);
 CREATE TYPE herald.report_fields AS (
     attempt integer, state text, progress double precision, step text, step_progress double precision, processed bigint,
     total bigint, unit text, message text, details json, remaining_ms bigint, error text, retry_at timestamptz,
-    unblamed boolean, result json
+    unblamed boolean, result json, metadata json
 );
 COMMENT ON TYPE herald.report_fields IS 'What a worker says of its job, as job.Report in Go; NULL says nothing.';
 
@@ -200,6 +200,18 @@ BEGIN
 END;
 $$;
 
+-- As checkMetadata in Go.
+CREATE FUNCTION herald.check_metadata(metadata json) RETURNS void LANGUAGE plpgsql AS $$
+BEGIN
+    PERFORM herald.check_object('metadata', metadata, 2048);
+    IF (SELECT count(DISTINCT m.key) > 16 FROM json_each(metadata) m) THEN
+        PERFORM herald.refuse('ZH001', 'metadata', 'metadata: more than 16 members', 'Keep there what streams are filtered by.');
+    ELSIF EXISTS (SELECT FROM json_each(metadata) m WHERE json_typeof(m.value) IN ('object', 'array', 'null')) THEN
+        PERFORM herald.refuse('ZH001', 'metadata', 'metadata: its values are strings, numbers and booleans', 'Keep other values in details.');
+    END IF;
+END;
+$$;
+
 -- What is wrong with a report by itself: the rules and the limits of job.Report.Check, in its order.
 CREATE FUNCTION herald.report_check(r herald.report_fields) RETURNS void LANGUAGE plpgsql AS $$
 BEGIN
@@ -209,7 +221,8 @@ BEGIN
         herald.check_number('step_progress', r.step_progress, 1, 'is not a share between 0 and 1'),
         herald.check_number('processed', r.processed, 'Infinity', 'is negative'),
         herald.check_number('total', r.total, 'Infinity', 'is negative'),
-        herald.check_object('details', r.details, 4096), herald.check_object('result', r.result, 16384);
+        herald.check_object('details', r.details, 4096), herald.check_object('result', r.result, 16384),
+        herald.check_metadata(r.metadata);
     IF coalesce(r.attempt, 0) < 1 THEN
         PERFORM herald.refuse('ZH001', 'attempt', 'attempt: a report names the attempt it belongs to, 1 or more',
             'Pass the number that the worker was given when it started.');
@@ -231,13 +244,13 @@ $$;
 -- Whether it says nothing but that the worker is alive, as job.Report.Heartbeat.
 CREATE FUNCTION herald.report_is_heartbeat(r herald.report_fields) RETURNS boolean LANGUAGE sql IMMUTABLE AS $$
     SELECT num_nonnulls(r.state, r.progress, r.step, r.step_progress, r.processed, r.total, r.unit, r.message, r.details,
-        r.remaining_ms) = 0
+        r.remaining_ms, r.metadata) = 0
 $$;
 
 CREATE FUNCTION herald.report_fingerprint(r herald.report_fields) RETURNS bytea LANGUAGE sql STABLE AS $$
     SELECT herald.fingerprint('report', r.attempt::text, r.state, encode(float8send(r.progress), 'hex'), r.step,
         encode(float8send(r.step_progress), 'hex'), r.processed::text, r.total::text, r.unit, r.message, r.details::text,
-        r.remaining_ms::text, r.error, trunc(extract(epoch FROM r.retry_at) * 1000000)::bigint::text, r.unblamed::text, r.result::text)
+        r.remaining_ms::text, r.error, trunc(extract(epoch FROM r.retry_at) * 1000000)::bigint::text, r.unblamed::text, r.result::text, r.metadata::text)
 $$;
 
 -- Where the step stands in the plan, from 0 on; NULL when it does not.
@@ -311,6 +324,7 @@ BEGIN
     j.message := coalesce(r.message, j.message);
     j.remaining_ms := coalesce(r.remaining_ms, j.remaining_ms);
     j.details := coalesce(r.details, j.details);
+    j.metadata := coalesce(r.metadata, j.metadata);
     RETURN j;
 END;
 $$;
@@ -352,25 +366,30 @@ BEGIN
 END;
 $$;
 
+-- The object with the job's metadata, which only an event of a job that has some carries: most streams look no further.
+CREATE FUNCTION herald.with_metadata(body json, metadata json) RETURNS json LANGUAGE sql IMMUTABLE AS $$
+    SELECT CASE WHEN metadata IS NULL THEN body ELSE (left(body::text, -1) || ', "metadata" : ' || metadata::text || '}')::json END
+$$;
+
 -- The part of a job that progress changes, as job.Moving.
 CREATE FUNCTION herald.job_moving_json(j herald.jobs) RETURNS json LANGUAGE sql STABLE AS $$
-    SELECT json_build_object(
+    SELECT herald.with_metadata(json_build_object(
         'id', j.id, 'version', j.version, 'attempt', j.attempt, 'state', j.state, 'stalled', j.stalled, 'progress', j.progress,
         'step', j.step, 'processed', j.processed, 'total', j.total, 'unit', j.unit, 'message', j.message,
         'remaining_ms', j.remaining_ms, 'details', j.details, 'heartbeat_at', herald.time_text(j.heartbeat_at),
-        'updated_at', herald.time_text(j.updated_at))
+        'updated_at', herald.time_text(j.updated_at)), j.metadata)
 $$;
 
 -- The whole job, as job.Job.
 CREATE FUNCTION herald.job_json(j herald.jobs) RETURNS json LANGUAGE sql STABLE AS $$
-    SELECT json_build_object(
+    SELECT herald.with_metadata(json_build_object(
         'id', j.id, 'kind', j.kind, 'owner', j.owner, 'title', j.title, 'state', j.state, 'stalled', j.stalled,
         'attempt', j.attempt, 'max_attempts', j.max_attempts, 'version', j.version, 'progress', j.progress, 'step', j.step,
         'steps', j.steps, 'processed', j.processed, 'total', j.total, 'unit', j.unit, 'message', j.message,
         'remaining_ms', j.remaining_ms, 'details', j.details, 'error', j.error, 'retry_at', herald.time_text(j.retry_at),
-        'result', j.result, 'args', j.args, 'worker', j.worker, 'created_at', herald.time_text(j.created_at),
+        'result', j.result, 'args', j.args, 'external', j.external, 'worker', j.worker, 'created_at', herald.time_text(j.created_at),
         'started_at', herald.time_text(j.started_at), 'heartbeat_at', herald.time_text(j.heartbeat_at),
-        'updated_at', herald.time_text(j.updated_at), 'finished_at', herald.time_text(j.finished_at))
+        'updated_at', herald.time_text(j.updated_at), 'finished_at', herald.time_text(j.finished_at)), j.metadata)
 $$;
 
 -- Writes the changed job, then its event, which says the most important thing that is new, and returns the event's id.
@@ -390,7 +409,7 @@ BEGIN
         state = j.state, stalled = j.stalled, max_attempts = j.max_attempts, version = j.version, progress = j.progress,
         step = j.step, steps = j.steps, processed = j.processed, total = j.total, unit = j.unit, message = j.message,
         remaining_ms = j.remaining_ms, details = j.details, error = j.error, retry_at = j.retry_at, result = j.result,
-        heartbeat_at = j.heartbeat_at, updated_at = j.updated_at, finished_at = j.finished_at
+        metadata = j.metadata, heartbeat_at = j.heartbeat_at, updated_at = j.updated_at, finished_at = j.finished_at
     WHERE x.id = j.id;
     INSERT INTO herald.outbox (event_id, type, topics, job_id, job_version, actor, payload)
     VALUES (made, event, ARRAY['job:' || j.id, 'user:' || j.owner] || j.watchers, j.id, j.version, j.worker, body);
@@ -407,9 +426,9 @@ BEGIN
         RETURN NULL;
     END IF;
     INSERT INTO herald.outbox (event_id, type, topics, job_id, job_version, actor, payload)
-    VALUES (made, 'job.late_report', ARRAY['job:' || j.id], j.id, j.version, 'herald', json_strip_nulls(json_build_object(
-        'id', j.id, 'attempt', r.attempt, 'state', j.state, 'reported', r.state, 'progress', r.progress, 'step', r.step,
-        'message', r.message, 'error', r.error)));
+    VALUES (made, 'job.late_report', ARRAY['job:' || j.id], j.id, j.version, 'herald', herald.with_metadata(json_strip_nulls(
+        json_build_object('id', j.id, 'attempt', r.attempt, 'state', j.state, 'reported', r.state, 'progress', r.progress,
+        'step', r.step, 'message', r.message, 'error', r.error)), j.metadata));
     RETURN made;
 END;
 $$;
@@ -443,12 +462,12 @@ CREATE FUNCTION herald.report(
     job uuid, attempt integer, state text DEFAULT NULL, progress double precision DEFAULT NULL, step text DEFAULT NULL,
     step_progress double precision DEFAULT NULL, processed bigint DEFAULT NULL, total bigint DEFAULT NULL, unit text DEFAULT NULL,
     message text DEFAULT NULL, details json DEFAULT NULL, remaining_ms bigint DEFAULT NULL, error text DEFAULT NULL,
-    retry_at timestamptz DEFAULT NULL, unblamed boolean DEFAULT FALSE, result json DEFAULT NULL, idempotency_key text DEFAULT NULL)
+    retry_at timestamptz DEFAULT NULL, unblamed boolean DEFAULT FALSE, result json DEFAULT NULL, idempotency_key text DEFAULT NULL, metadata json DEFAULT NULL)
 RETURNS json LANGUAGE plpgsql SECURITY DEFINER
 SET search_path = herald, pg_temp SET standard_conforming_strings = on SET extra_float_digits = 1 AS $$
 DECLARE
     r herald.report_fields := ROW(attempt, nullif(state, ''), progress, nullif(step, ''), step_progress, processed, total,
-        nullif(unit, ''), nullif(message, ''), details, remaining_ms, nullif(error, ''), retry_at, coalesce(unblamed, FALSE), result);
+        nullif(unit, ''), nullif(message, ''), details, remaining_ms, nullif(error, ''), retry_at, coalesce(unblamed, FALSE), result, metadata);
     j     herald.jobs;
     print bytea;
     reply json;
@@ -481,19 +500,19 @@ COMMENT ON FUNCTION herald.report IS
 -- Functions are everybody's at first. herald.report and herald.publish are granted to those who may write; nobody needs the rest.
 REVOKE ALL ON FUNCTION
     herald.report, herald.publish, herald.refuse, herald.time_text, herald.uuid_v7, herald.fingerprint, herald.check_text,
-    herald.check_plain, herald.check_json, herald.check_number, herald.check_object, herald.check_type, herald.topic,
+    herald.check_plain, herald.check_json, herald.check_number, herald.check_object, herald.check_metadata, herald.check_type, herald.topic,
     herald.key_answer, herald.key_take, herald.report_check, herald.report_is_heartbeat, herald.report_fingerprint,
     herald.plan_index, herald.plan_share, herald.plan_advance, herald.job_enter, herald.job_move, herald.job_end,
-    herald.job_apply, herald.job_moving_json, herald.job_json, herald.job_write, herald.job_late, herald.job_record
+    herald.job_apply, herald.with_metadata, herald.job_moving_json, herald.job_json, herald.job_write, herald.job_late, herald.job_record
 FROM PUBLIC;
 
 -- +goose Down
 SET LOCAL lock_timeout = '5s';
 DROP FUNCTION
     herald.report, herald.publish, herald.refuse, herald.time_text, herald.uuid_v7, herald.fingerprint, herald.check_text,
-    herald.check_plain, herald.check_json, herald.check_number, herald.check_object, herald.check_type, herald.topic,
+    herald.check_plain, herald.check_json, herald.check_number, herald.check_object, herald.check_metadata, herald.check_type, herald.topic,
     herald.key_answer, herald.key_take, herald.report_check, herald.report_is_heartbeat, herald.report_fingerprint,
     herald.plan_index, herald.plan_share, herald.plan_advance, herald.job_enter, herald.job_move, herald.job_end,
-    herald.job_apply, herald.job_moving_json, herald.job_json, herald.job_write, herald.job_late, herald.job_record;
+    herald.job_apply, herald.with_metadata, herald.job_moving_json, herald.job_json, herald.job_write, herald.job_late, herald.job_record;
 DROP TYPE herald.report_fields;
 DROP TABLE herald.idempotency_keys;

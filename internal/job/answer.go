@@ -63,8 +63,46 @@ func (r Report) Fingerprint() []byte {
 	return event.Fingerprint(
 		new("report"), new(strconv.Itoa(r.Attempt)), part(string(r.State)), bits(r.Progress), part(r.Step), bits(r.StepProgress),
 		digits(r.Processed), digits(r.Total), part(r.Unit), part(r.Message), part(string(r.Details)), digits(remaining),
-		part(r.Error), digits(retryAt), new(strconv.FormatBool(r.Unblamed)), part(string(r.Result)),
+		part(r.Error), digits(retryAt), new(strconv.FormatBool(r.Unblamed)), part(string(r.Result)), part(string(r.Metadata)),
 	)
+}
+
+// Fingerprint tells the new job from others under the same key.
+func (n New) Fingerprint() []byte {
+	parts := []*string{
+		new("create"), &n.Kind, &n.Owner, &n.Title, new(string(n.Args)), new(string(n.Metadata)),
+		new(strconv.Itoa(n.MaxAttempts)), new(strconv.FormatBool(n.External)), new(strconv.FormatBool(n.Begin != nil)),
+	}
+	for _, topic := range n.Watchers {
+		parts = append(parts, new(string(topic)))
+	}
+	return event.Fingerprint(append(parts, n.Begin.parts()...)...)
+}
+
+// Fingerprint tells the claim from other requests about its job under the same key.
+func (c Claim) Fingerprint() []byte {
+	return event.Fingerprint(append([]*string{new("claim")}, c.parts()...)...)
+}
+
+func (c *Claim) parts() []*string {
+	if c == nil {
+		return nil
+	}
+	parts := []*string{&c.By, &c.Worker}
+	for _, s := range c.Plan {
+		parts = append(parts, &s.Name, bits(&s.Weight))
+	}
+	return parts
+}
+
+// FingerprintOf tells several reports that are one request from others under the
+// same key.
+func FingerprintOf(reports []Report) []byte {
+	parts := []*string{new("reports")}
+	for _, r := range reports {
+		parts = append(parts, new(string(r.Fingerprint())))
+	}
+	return event.Fingerprint(parts...)
 }
 
 // bits is the number's IEEE 754 form in hex: no two programs differ in it.

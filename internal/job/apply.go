@@ -97,6 +97,9 @@ func (j *Job) move(r Report, now time.Time) error {
 	if r.Details != nil {
 		j.Details = r.Details
 	}
+	if r.Metadata != nil {
+		j.Metadata = r.Metadata
+	}
 	return nil
 }
 
@@ -208,6 +211,27 @@ func (j Job) Start(worker string, plan []Step, now time.Time) (Outcome, error) {
 	return j.tell(event.JobStarted, worker, now)
 }
 
+// Claim begins an attempt of a job that runs elsewhere.
+type Claim struct {
+	By     string // who reports on it
+	Worker string // what people call that; default By
+	Plan   []Step
+	Key    string // idempotency key, the job's own
+}
+
+// Claim is Start for a job that runs elsewhere. It returns ErrNotExternal for
+// another one.
+func (j Job) Claim(c Claim, now time.Time) (Outcome, error) {
+	if !j.External {
+		return Outcome{}, ErrNotExternal
+	}
+	if c.Worker == "" {
+		c.Worker = c.By
+	}
+	j.ClaimedBy = c.By
+	return j.Start(c.Worker, c.Plan, now)
+}
+
 func checkPlan(plan []Step) error {
 	if len(plan) > maxSteps {
 		return &InvalidError{"steps", fmt.Sprintf("%d steps, at most %d", len(plan), maxSteps)}
@@ -261,7 +285,7 @@ func (j Job) Requeue(actor string, attempts int, now time.Time) (Outcome, error)
 	j.fresh()
 	j.State = Queued
 	j.MaxAttempts = j.Attempt + attempts
-	j.StartedAt, j.HeartbeatAt, j.Worker = nil, nil, ""
+	j.StartedAt, j.HeartbeatAt, j.Worker, j.ClaimedBy = nil, nil, "", ""
 	return j.tell(event.JobQueued, actor, now)
 }
 
@@ -307,9 +331,10 @@ func (j Job) tell(t event.Type, actor string, now time.Time) (Outcome, error) {
 		data = j.Moving()
 	case event.JobDeleted:
 		data = struct {
-			ID      uuid.UUID `json:"id"`
-			Version int64     `json:"version"`
-		}{j.ID, j.Version}
+			ID       uuid.UUID       `json:"id"`
+			Version  int64           `json:"version"`
+			Metadata json.RawMessage `json:"metadata,omitempty"`
+		}{j.ID, j.Version, j.Metadata}
 	default:
 	}
 	pending, err := j.pending(t, actor, data, now)
@@ -324,15 +349,16 @@ func (j Job) late(r Report, now time.Time) (Outcome, error) {
 		return Outcome{Job: j, Late: true}, nil
 	}
 	pending, err := j.pending(event.JobLateReport, Herald, struct {
-		ID       uuid.UUID `json:"id"`
-		Attempt  int       `json:"attempt"`
-		State    State     `json:"state"`
-		Reported State     `json:"reported,omitempty"`
-		Progress *float64  `json:"progress,omitempty"`
-		Step     string    `json:"step,omitempty"`
-		Message  string    `json:"message,omitempty"`
-		Error    string    `json:"error,omitempty"`
-	}{j.ID, r.Attempt, j.State, r.State, r.Progress, r.Step, r.Message, r.Error}, now)
+		ID       uuid.UUID       `json:"id"`
+		Attempt  int             `json:"attempt"`
+		State    State           `json:"state"`
+		Reported State           `json:"reported,omitempty"`
+		Progress *float64        `json:"progress,omitempty"`
+		Step     string          `json:"step,omitempty"`
+		Message  string          `json:"message,omitempty"`
+		Error    string          `json:"error,omitempty"`
+		Metadata json.RawMessage `json:"metadata,omitempty"` // the job's, as on all of its events
+	}{j.ID, r.Attempt, j.State, r.State, r.Progress, r.Step, r.Message, r.Error, j.Metadata}, now)
 	if err != nil {
 		return Outcome{}, err
 	}

@@ -5,6 +5,7 @@ package job
 import (
 	"encoding/json"
 	"errors"
+	"fmt"
 	"time"
 
 	"github.com/google/uuid"
@@ -42,9 +43,15 @@ type Job struct {
 	Result  json.RawMessage `json:"result"`
 	Args    json.RawMessage `json:"args"`
 
+	Metadata json.RawMessage `json:"metadata,omitempty"` // by which streams are filtered; an object of scalars
+	External bool            `json:"external"`           // no worker of ours runs it: its worker asks for attempts, and reports
+
 	Watchers []event.Topic `json:"-"` // topics besides its own and its owner's
 	QueueID  int64         `json:"-"` // the queue's entry for the attempt to come or under way; 0 when it runs elsewhere
 	Worker   string        `json:"worker"`
+
+	CreatedBy string `json:"-"` // who asked for it
+	ClaimedBy string `json:"-"` // when External: who has the attempt under way, or had the last one
 
 	CreatedAt   time.Time  `json:"created_at"`
 	StartedAt   *time.Time `json:"started_at"`
@@ -82,6 +89,7 @@ type Moving struct {
 	Message     string          `json:"message"`
 	Remaining   *Millis         `json:"remaining_ms"`
 	Details     json.RawMessage `json:"details"`
+	Metadata    json.RawMessage `json:"metadata,omitempty"`
 	HeartbeatAt *time.Time      `json:"heartbeat_at"`
 	UpdatedAt   time.Time       `json:"updated_at"`
 }
@@ -91,7 +99,7 @@ func (j Job) Moving() Moving {
 	return Moving{
 		ID: j.ID, Version: j.Version, Attempt: j.Attempt, State: j.State, Stalled: j.Stalled,
 		Progress: j.Progress, Step: j.Step, Processed: j.Processed, Total: j.Total, Unit: j.Unit,
-		Message: j.Message, Remaining: j.Remaining, Details: j.Details,
+		Message: j.Message, Remaining: j.Remaining, Details: j.Details, Metadata: j.Metadata,
 		HeartbeatAt: j.HeartbeatAt, UpdatedAt: j.UpdatedAt,
 	}
 }
@@ -110,6 +118,8 @@ var (
 	// ErrSuperseded is returned to a worker whose entry in the queue is not the
 	// one that is to run the job now.
 	ErrSuperseded = errors.New("another entry of the queue runs the job")
+	// ErrNotExternal is returned to who would run a job that a worker of ours runs.
+	ErrNotExternal = errors.New("the job is run by Herald's own workers")
 )
 
 // Filter says which of an owner's jobs are listed.
@@ -130,12 +140,21 @@ type New struct {
 	Owner       string
 	Title       string
 	Args        json.RawMessage // what the worker needs; a JSON object
+	Metadata    json.RawMessage // what streams are filtered by: a JSON object of strings, numbers and booleans
 	Watchers    []event.Topic
 	MaxAttempts int // default DefaultAttempts
+
+	External  bool   // it runs elsewhere, and waits for no worker of ours
+	Begin     *Claim // with External: the first attempt, which begins with the job; nil when one is to be claimed later
+	CreatedBy string // who asks for it; default Owner
+	Key       string // idempotency key, CreatedBy's own
 }
 
+// MaxWatchers is how many topics besides its own and its owner's a job may have.
+const MaxWatchers = event.MaxTopics - 2
+
 // Create returns a queued job and the event that tells of it, or an
-// *InvalidError.
+// *InvalidError or an event.ErrKey.
 func Create(n New, now time.Time) (Outcome, error) {
 	if n.Args == nil {
 		n.Args = json.RawMessage(`{}`)
@@ -143,14 +162,18 @@ func Create(n New, now time.Time) (Outcome, error) {
 	if n.MaxAttempts == 0 {
 		n.MaxAttempts = DefaultAttempts
 	}
+	if n.CreatedBy == "" {
+		n.CreatedBy = n.Owner
+	}
 	if err := n.check(); err != nil {
 		return Outcome{}, err
 	}
 	j := Job{
-		ID: uuid.Must(uuid.NewV7()), Kind: n.Kind, Owner: n.Owner, Title: n.Title, Args: n.Args, Watchers: n.Watchers,
+		ID: uuid.Must(uuid.NewV7()), Kind: n.Kind, Owner: n.Owner, Title: n.Title, Args: n.Args, Metadata: n.Metadata,
+		Watchers: n.Watchers, External: n.External, CreatedBy: n.CreatedBy,
 		State: Queued, MaxAttempts: n.MaxAttempts, Steps: []Step{}, CreatedAt: now,
 	}
-	return j.tell(event.JobQueued, n.Owner, now)
+	return j.tell(event.JobQueued, n.CreatedBy, now)
 }
 
 func (n New) check() error {
@@ -158,6 +181,7 @@ func (n New) check() error {
 		checkText("kind", n.Kind, maxWord),
 		checkText("title", n.Title, MaxTitle),
 		checkObject("args", n.Args, maxArgs),
+		checkMetadata(n.Metadata),
 	); err != nil {
 		return err
 	}
@@ -171,6 +195,10 @@ func (n New) check() error {
 		return &InvalidError{"title", "a job needs a title"}
 	case n.MaxAttempts < 1:
 		return &InvalidError{"max_attempts", "at least 1"}
+	case n.Begin != nil && !n.External:
+		return &InvalidError{"start", "only a job that runs elsewhere is started by who makes it"}
+	case len(n.Watchers) > MaxWatchers:
+		return &InvalidError{"watchers", fmt.Sprintf("%d topics, at most %d", len(n.Watchers), MaxWatchers)}
 	}
-	return nil
+	return event.CheckKey(n.Key)
 }

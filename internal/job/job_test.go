@@ -379,6 +379,34 @@ func TestReportCheck(t *testing.T) {
 	}
 }
 
+func TestMetadataIsOnEveryEvent(t *testing.T) {
+	t.Parallel()
+	out, err := job.Create(job.New{Kind: "build", Owner: "demo", Title: "x", External: true, Metadata: json.RawMessage(`{"tenant":"a"}`)}, now)
+	if err != nil {
+		t.Fatal(err)
+	}
+	check := func(out job.Outcome, err error) job.Job {
+		t.Helper()
+		if err != nil {
+			t.Fatal(err)
+		}
+		if m := event.MetadataOf(out.Event.Payload); len(m) == 0 {
+			t.Errorf("%s has no metadata: %s", out.Event.Type, out.Event.Payload)
+		}
+		return out.Job
+	}
+	j := check(out, nil)
+	j = check(j.Claim(job.Claim{By: "w"}, now))
+	j = check(j.Apply(job.Report{Attempt: 1, Progress: new(0.5)}, now))
+	j = check(j.Apply(job.Report{Attempt: 1, Metadata: json.RawMessage(`{"build":7,"live":true}`)}, now))
+	if m := event.MetadataOf(out.Event.Payload); string(j.Metadata) != `{"build":7,"live":true}` || m["tenant"] != "a" {
+		t.Errorf("metadata %s, at first %v", j.Metadata, m)
+	}
+	j = check(j.Apply(job.Report{Attempt: 1, State: job.Succeeded}, now))
+	check(j.Apply(job.Report{Attempt: 1, Message: "late"}, now))
+	check(j.Delete("demo", now))
+}
+
 func TestMerge(t *testing.T) {
 	t.Parallel()
 	older := job.Report{

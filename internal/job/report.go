@@ -22,7 +22,9 @@ const (
 	maxArgs    = 8 << 10
 	maxDetails = 4 << 10
 	maxResult  = 16 << 10
+	maxSmall   = 2 << 10 // metadata
 	maxSteps   = 32
+	maxKeys    = 16 // of metadata
 )
 
 // InvalidError says which field of a report or a new job is refused, and why.
@@ -49,6 +51,7 @@ type Report struct {
 	Message   string
 	Details   json.RawMessage // numbers of the worker's own that a page may show; a JSON object
 	Remaining *time.Duration  // the worker's estimate of the time left
+	Metadata  json.RawMessage // replaces the job's: a JSON object of strings, numbers and booleans
 
 	Error    string          // what went wrong; required with Retrying and Failed
 	RetryAt  *time.Time      // with Retrying: when the next attempt may start
@@ -59,7 +62,8 @@ type Report struct {
 // Heartbeat reports whether r says nothing but that its worker is alive.
 func (r Report) Heartbeat() bool {
 	return r.State == "" && r.Progress == nil && r.Step == "" && r.StepProgress == nil && r.Processed == nil &&
-		r.Total == nil && r.Unit == "" && r.Message == "" && r.Details == nil && r.Remaining == nil
+		r.Total == nil && r.Unit == "" && r.Message == "" && r.Details == nil && r.Remaining == nil &&
+		r.Metadata == nil
 }
 
 // Urgent reports whether r tells of more than progress, so that it must not
@@ -93,6 +97,9 @@ func (r Report) Merge(later Report) Report {
 	if later.Result != nil {
 		r.Result = later.Result
 	}
+	if later.Metadata != nil {
+		r.Metadata = later.Metadata
+	}
 	return r
 }
 
@@ -117,6 +124,7 @@ func (r Report) Check() error {
 		checkCount("total", r.Total),
 		checkObject("details", r.Details, maxDetails),
 		checkObject("result", r.Result, maxResult),
+		checkMetadata(r.Metadata),
 	); err != nil {
 		return err
 	}
@@ -187,6 +195,27 @@ func checkObject(field string, object json.RawMessage, longest int) error {
 	}
 	if text := bytes.TrimLeft(object, " \t\r\n"); text[0] != '{' {
 		return &InvalidError{field, "must be a JSON object"}
+	}
+	return nil
+}
+
+// checkMetadata wants what event.MetadataOf reads, so that nothing in it is
+// passed over in silence.
+func checkMetadata(metadata json.RawMessage) error {
+	if err := checkObject("metadata", metadata, maxSmall); err != nil || metadata == nil {
+		return err
+	}
+	var members map[string]json.RawMessage
+	if err := json.Unmarshal(metadata, &members); err != nil {
+		return &InvalidError{"metadata", err.Error()}
+	}
+	if len(members) > maxKeys {
+		return &InvalidError{"metadata", fmt.Sprintf("%d members, at most %d", len(members), maxKeys)}
+	}
+	for _, value := range members {
+		if strings.ContainsRune("{[n", rune(value[0])) {
+			return &InvalidError{"metadata", "its values are strings, numbers and booleans"}
+		}
 	}
 	return nil
 }

@@ -44,17 +44,70 @@ func (db *DB) CreateJobTx(ctx context.Context, tx pgx.Tx, n job.New, queue Queue
 		return job.Job{}, err
 	}
 	j := out.Job
-	if j.QueueID, err = queue.EnqueueTx(ctx, tx, j); err != nil {
-		return job.Job{}, fmt.Errorf("enqueue job %s: %w", j.ID, err)
+	if first, err := db.takeKey(ctx, tx, createKey(n), createAnswer{j.ID}); first != nil || err != nil {
+		return createdBefore(ctx, tx, first, err)
+	}
+	if !j.External {
+		if j.QueueID, err = queue.EnqueueTx(ctx, tx, j); err != nil {
+			return job.Job{}, fmt.Errorf("enqueue job %s: %w", j.ID, err)
+		}
 	}
 	if err := dbsqlc.New(tx).JobInsert(ctx, dbsqlc.JobInsertParams{
 		ID: j.ID, Kind: j.Kind, Owner: j.Owner, Title: j.Title, State: string(j.State), MaxAttempts: int32(j.MaxAttempts),
-		Version: j.Version, Steps: []byte(`[]`), Args: j.Args, Watchers: texts(j.Watchers), QueueID: j.QueueID,
-		CreatedAt: j.CreatedAt, UpdatedAt: j.UpdatedAt,
+		Version: j.Version, Steps: []byte(`[]`), Args: j.Args, Metadata: j.Metadata, External: j.External,
+		Watchers: texts(j.Watchers), QueueID: j.QueueID, CreatedBy: j.CreatedBy, CreatedAt: j.CreatedAt, UpdatedAt: j.UpdatedAt,
 	}); err != nil {
 		return job.Job{}, fmt.Errorf("insert job %s: %w", j.ID, err)
 	}
-	return j, insertPending(ctx, tx, out.Event)
+	if err := insertPending(ctx, tx, out.Event); err != nil || n.Begin == nil {
+		return j, err
+	}
+	began, err := changeJobTx(ctx, tx, j.ID, func(_ pgx.Tx, j job.Job, now time.Time) (job.Outcome, error) {
+		return j.Claim(*n.Begin, now)
+	})
+	return began.Job, err
+}
+
+// createAnswer is what is kept under the key of a new job.
+type createAnswer struct {
+	JobID uuid.UUID `json:"job_id"`
+}
+
+func createKey(n job.New) keyUse {
+	use := keyUse{scope: "create:" + n.CreatedBy, key: n.Key}
+	if n.Key != "" {
+		use.fingerprint = n.Fingerprint()
+	}
+	return use
+}
+
+// createdBefore returns the job that was made under the key, as it stands now.
+func createdBefore(ctx context.Context, tx pgx.Tx, answer json.RawMessage, err error) (job.Job, error) {
+	if err != nil {
+		return job.Job{}, err
+	}
+	var first createAnswer
+	if err := json.Unmarshal(answer, &first); err != nil {
+		return job.Job{}, fmt.Errorf("read the first answer: %w", err)
+	}
+	row, err := dbsqlc.New(tx).JobGet(ctx, first.JobID)
+	if err != nil {
+		return job.Job{}, fmt.Errorf("job %s: %w", first.JobID, notFound(err, job.ErrNotFound))
+	}
+	return jobOf(row.Job)
+}
+
+// ClaimJob begins the next attempt of a job that runs elsewhere; for a key that
+// was seen, the outcome is the first one's. It returns job.ErrNotExternal, or a
+// *job.TransitionError when the job is not waiting for a worker.
+func (db *DB) ClaimJob(ctx context.Context, id uuid.UUID, c job.Claim) (job.Outcome, error) {
+	if err := event.CheckKey(c.Key); err != nil {
+		return job.Outcome{}, err
+	}
+	use := keyUse{scope: "job:" + id.String(), key: c.Key, fingerprint: c.Fingerprint()}
+	return db.changeJob(ctx, id, func(tx pgx.Tx, j job.Job, now time.Time) (job.Outcome, error) {
+		return db.once(ctx, tx, use, func() (job.Outcome, error) { return j.Claim(c, now) })
+	})
 }
 
 // StartJob begins the job's next attempt for the worker that holds the entry of
@@ -105,7 +158,7 @@ func (db *DB) CancelJob(ctx context.Context, id uuid.UUID, actor string, queue Q
 func (db *DB) RetryJob(ctx context.Context, id uuid.UUID, actor string, queue Queue) (job.Job, error) {
 	out, err := db.changeJob(ctx, id, func(tx pgx.Tx, j job.Job, now time.Time) (job.Outcome, error) {
 		out, err := j.Requeue(actor, job.DefaultAttempts, now)
-		if err != nil {
+		if err != nil || j.External {
 			return out, err
 		}
 		return requeue(ctx, tx, out, queue)
@@ -188,7 +241,8 @@ func updateJob(ctx context.Context, q *dbsqlc.Queries, j job.Job) error {
 		ID: j.ID, State: string(j.State), Stalled: j.Stalled, Attempt: int32(j.Attempt), MaxAttempts: int32(j.MaxAttempts),
 		Version: j.Version, Progress: j.Progress, Step: j.Step, Steps: steps, Processed: j.Processed, Total: j.Total,
 		Unit: j.Unit, Message: j.Message, RemainingMs: (*int64)(j.Remaining), Details: j.Details, Error: j.Error,
-		RetryAt: j.RetryAt, Result: j.Result, QueueID: j.QueueID, Worker: j.Worker, StartedAt: j.StartedAt,
+		RetryAt: j.RetryAt, Result: j.Result, Metadata: j.Metadata, QueueID: j.QueueID, Worker: j.Worker,
+		ClaimedBy: j.ClaimedBy, StartedAt: j.StartedAt,
 		HeartbeatAt: j.HeartbeatAt, UpdatedAt: j.UpdatedAt, FinishedAt: j.FinishedAt,
 	}); err != nil {
 		return fmt.Errorf("update job %s: %w", j.ID, err)
@@ -222,8 +276,8 @@ func jobOf(row dbsqlc.Job) (job.Job, error) {
 		Attempt: int(row.Attempt), MaxAttempts: int(row.MaxAttempts), Version: row.Version, Progress: row.Progress,
 		Step: row.Step, Processed: row.Processed, Total: row.Total, Unit: row.Unit, Message: row.Message,
 		Remaining: (*job.Millis)(row.RemainingMs), Details: row.Details, Error: row.Error, RetryAt: row.RetryAt,
-		Result: row.Result, Args: row.Args, Watchers: topics(row.Watchers), QueueID: row.QueueID, Worker: row.Worker,
-		CreatedAt: row.CreatedAt, StartedAt: row.StartedAt, HeartbeatAt: row.HeartbeatAt, UpdatedAt: row.UpdatedAt,
+		Result: row.Result, Args: row.Args, Metadata: row.Metadata, External: row.External, Watchers: topics(row.Watchers), QueueID: row.QueueID, Worker: row.Worker,
+		CreatedBy: row.CreatedBy, ClaimedBy: row.ClaimedBy, CreatedAt: row.CreatedAt, StartedAt: row.StartedAt, HeartbeatAt: row.HeartbeatAt, UpdatedAt: row.UpdatedAt,
 		FinishedAt: row.FinishedAt,
 	}
 	if err := json.Unmarshal(row.Steps, &j.Steps); err != nil {

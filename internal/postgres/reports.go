@@ -9,7 +9,9 @@ import (
 	"github.com/google/uuid"
 	"github.com/jackc/pgx/v5"
 
+	"herald/internal/event"
 	"herald/internal/job"
+	"herald/internal/postgres/dbsqlc"
 )
 
 // RecordReport records what a worker reports. The outcome says whether the
@@ -57,21 +59,97 @@ func (db *DB) reportTx(
 		if r.Key != "" {
 			use.fingerprint = r.Fingerprint()
 		}
-		if first, err := keyAnswer(ctx, tx, use); first != nil || err != nil {
-			return repeated(first, err)
-		}
-		out, err := j.Apply(r, now)
-		if err != nil {
-			return job.Outcome{}, err
-		}
-		if first, err := db.takeKey(ctx, tx, use, out.Answer()); first != nil || err != nil {
-			return repeated(first, err)
-		}
-		if out.Late {
-			return out, nil
+		out, err := db.once(ctx, tx, use, func() (job.Outcome, error) { return j.Apply(r, now) })
+		if err != nil || out.Repeated || out.Late {
+			return out, err
 		}
 		return out, complete(ctx, tx)
 	})
+}
+
+// once decides what becomes of a job whose row is locked, unless the key has
+// been seen: then the outcome is that of the first time.
+func (db *DB) once(ctx context.Context, tx pgx.Tx, use keyUse, decide func() (job.Outcome, error)) (job.Outcome, error) {
+	if first, err := keyAnswer(ctx, tx, use); first != nil || err != nil {
+		return repeated(first, err)
+	}
+	out, err := decide()
+	if err != nil {
+		return job.Outcome{}, err
+	}
+	if first, err := db.takeKey(ctx, tx, use, out.Answer()); first != nil || err != nil {
+		return repeated(first, err)
+	}
+	return out, nil
+}
+
+// RecordReports records what a worker reports, in its order: all of it or
+// nothing, in one transaction. The key, if there is one, is that of the whole.
+// The errors are those of RecordReport, and name the report that is refused.
+func (db *DB) RecordReports(ctx context.Context, id uuid.UUID, reports []job.Report, key string) ([]job.Outcome, error) {
+	if len(reports) == 1 { // the same request as one made in SQL or in Go
+		reports[0].Key = key
+		out, err := db.RecordReport(ctx, id, reports[0])
+		return []job.Outcome{out}, err
+	}
+	if err := event.CheckKey(key); err != nil {
+		return nil, err
+	}
+	for i, r := range reports {
+		if err := r.Check(); err != nil {
+			return nil, nth(i, len(reports), err)
+		}
+	}
+	var outs []job.Outcome
+	err := db.inTx(ctx, func(tx pgx.Tx) error {
+		var err error
+		outs, err = db.recordReportsTx(ctx, tx, id, reports, key)
+		return err
+	})
+	return outs, err
+}
+
+func nth(i, all int, err error) error { return fmt.Errorf("report %d of %d: %w", i+1, all, err) }
+
+// recordReportsTx locks the job's row before it looks the key up, so that
+// requests with the same key take turns.
+func (db *DB) recordReportsTx(ctx context.Context, tx pgx.Tx, id uuid.UUID, reports []job.Report, key string) ([]job.Outcome, error) {
+	if _, err := dbsqlc.New(tx).JobGetForUpdate(ctx, id); err != nil {
+		return nil, fmt.Errorf("job %s: %w", id, notFound(err, job.ErrNotFound))
+	}
+	use := keyUse{scope: "job:" + id.String(), key: key}
+	if key != "" {
+		use.fingerprint = job.FingerprintOf(reports)
+	}
+	if first, err := keyAnswer(ctx, tx, use); first != nil || err != nil {
+		return allRepeated(first, err)
+	}
+	outs := make([]job.Outcome, len(reports))
+	answers := make([]job.Answer, len(reports))
+	for i, r := range reports {
+		var err error
+		if outs[i], err = db.reportTx(ctx, tx, id, r, nothing); err != nil {
+			return nil, nth(i, len(reports), err)
+		}
+		answers[i] = outs[i].Answer()
+	}
+	_, err := db.takeKey(ctx, tx, use, answers)
+	return outs, err
+}
+
+func allRepeated(answer json.RawMessage, err error) ([]job.Outcome, error) {
+	if err != nil {
+		return nil, err
+	}
+	var first []job.Answer
+	if err := json.Unmarshal(answer, &first); err != nil {
+		return nil, fmt.Errorf("read the first answers: %w", err)
+	}
+	outs := make([]job.Outcome, len(first))
+	for i, a := range first {
+		outs[i] = a.Outcome()
+	}
+	return outs, nil
 }
 
 // repeated is the outcome of a report that was answered before.

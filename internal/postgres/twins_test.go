@@ -67,6 +67,7 @@ func (p *pair) make() {
 		Kind: "test", Owner: rapid.SampledFrom([]string{"demo", "ünï<&>", "a:b"}).Draw(p.T, "owner"),
 		Title: oddText(p.T, "title", job.MaxTitle-1) + "!", MaxAttempts: 3,
 		Args:     json.RawMessage(`{"u":"<\u00e9>"}`),
+		Metadata: metadata(p.T),
 		Watchers: rapid.SampledFrom([][]event.Topic{nil, {"channel:ops", "all"}}).Draw(p.T, "watchers"),
 	}
 	plan := rapid.SampledFrom([][]job.Step{
@@ -358,6 +359,7 @@ func anyReport(t *rapid.T, attempt int) job.Report {
 		Details:  object.Draw(t, "details"),
 		Error:    oddText(t, "error", job.MaxError-1),
 		Unblamed: rapid.Bool().Draw(t, "unblamed"),
+		Metadata: metadata(t),
 	}
 	if ms := number.Draw(t, "remaining"); ms != nil {
 		r.Remaining = new(time.Duration(*ms%100_000) * time.Millisecond)
@@ -377,6 +379,13 @@ func anyReport(t *rapid.T, attempt int) job.Report {
 		fault(&r)
 	}
 	return r
+}
+
+func metadata(t *rapid.T) json.RawMessage {
+	return rapid.SampledFrom([]json.RawMessage{
+		nil, nil, json.RawMessage(`{}`), json.RawMessage(`{ "tenant" : "a\u00e9<&>", "size": 1.50, "live":true }`),
+		json.RawMessage(`{"k":"` + strings.Repeat("x", 2048-8) + `"}`),
+	}).Draw(t, "metadata")
 }
 
 // anyState is mostly none, so that a job lives for some reports.
@@ -403,6 +412,12 @@ func faults() []func(*job.Report) {
 	} {
 		list = append(list, func(r *job.Report) { r.Details = json.RawMessage(object) },
 			func(r *job.Report) { r.State, r.Error, r.Result = job.Succeeded, "", json.RawMessage(object) })
+	}
+	for _, object := range []string{
+		`[]`, `{"a":null}`, `{"a":{}}`, `{"a":[1]}`, `{"a":"\u0000"}`, `{"k":"` + strings.Repeat("x", 2049-8) + `"}`,
+		`{"1":1,"2":1,"3":1,"4":1,"5":1,"6":1,"7":1,"8":1,"9":1,"10":1,"11":1,"12":1,"13":1,"14":1,"15":1,"16":1,"17":1}`,
+	} {
+		list = append(list, func(r *job.Report) { r.Metadata = json.RawMessage(object) })
 	}
 	for _, key := range []string{"a\nb", "\u0085", strings.Repeat("k", event.MaxKey+1), "a\xff"} {
 		list = append(list, func(r *job.Report) { r.Key = key })

@@ -23,7 +23,7 @@ func (q *Queries) JobDelete(ctx context.Context, id uuid.UUID) error {
 }
 
 const jobGet = `-- name: JobGet :one
-SELECT job.id, job.kind, job.owner, job.title, job.state, job.stalled, job.attempt, job.max_attempts, job.version, job.progress, job.step, job.steps, job.processed, job.total, job.unit, job.message, job.remaining_ms, job.details, job.error, job.retry_at, job.result, job.args, job.watchers, job.queue_id, job.worker, job.created_at, job.started_at, job.heartbeat_at, job.updated_at, job.finished_at FROM herald.jobs job WHERE id = $1
+SELECT job.id, job.kind, job.owner, job.title, job.state, job.stalled, job.attempt, job.max_attempts, job.version, job.progress, job.step, job.steps, job.processed, job.total, job.unit, job.message, job.remaining_ms, job.details, job.error, job.retry_at, job.result, job.args, job.metadata, job.external, job.watchers, job.queue_id, job.worker, job.created_by, job.claimed_by, job.created_at, job.started_at, job.heartbeat_at, job.updated_at, job.finished_at FROM herald.jobs job WHERE id = $1
 `
 
 type JobGetRow struct {
@@ -57,9 +57,13 @@ func (q *Queries) JobGet(ctx context.Context, id uuid.UUID) (JobGetRow, error) {
 		&i.Job.RetryAt,
 		&i.Job.Result,
 		&i.Job.Args,
+		&i.Job.Metadata,
+		&i.Job.External,
 		&i.Job.Watchers,
 		&i.Job.QueueID,
 		&i.Job.Worker,
+		&i.Job.CreatedBy,
+		&i.Job.ClaimedBy,
 		&i.Job.CreatedAt,
 		&i.Job.StartedAt,
 		&i.Job.HeartbeatAt,
@@ -70,7 +74,7 @@ func (q *Queries) JobGet(ctx context.Context, id uuid.UUID) (JobGetRow, error) {
 }
 
 const jobGetForUpdate = `-- name: JobGetForUpdate :one
-SELECT job.id, job.kind, job.owner, job.title, job.state, job.stalled, job.attempt, job.max_attempts, job.version, job.progress, job.step, job.steps, job.processed, job.total, job.unit, job.message, job.remaining_ms, job.details, job.error, job.retry_at, job.result, job.args, job.watchers, job.queue_id, job.worker, job.created_at, job.started_at, job.heartbeat_at, job.updated_at, job.finished_at, now()::timestamptz AS now FROM herald.jobs job WHERE id = $1 FOR NO KEY UPDATE
+SELECT job.id, job.kind, job.owner, job.title, job.state, job.stalled, job.attempt, job.max_attempts, job.version, job.progress, job.step, job.steps, job.processed, job.total, job.unit, job.message, job.remaining_ms, job.details, job.error, job.retry_at, job.result, job.args, job.metadata, job.external, job.watchers, job.queue_id, job.worker, job.created_by, job.claimed_by, job.created_at, job.started_at, job.heartbeat_at, job.updated_at, job.finished_at, now()::timestamptz AS now FROM herald.jobs job WHERE id = $1 FOR NO KEY UPDATE
 `
 
 type JobGetForUpdateRow struct {
@@ -105,9 +109,13 @@ func (q *Queries) JobGetForUpdate(ctx context.Context, id uuid.UUID) (JobGetForU
 		&i.Job.RetryAt,
 		&i.Job.Result,
 		&i.Job.Args,
+		&i.Job.Metadata,
+		&i.Job.External,
 		&i.Job.Watchers,
 		&i.Job.QueueID,
 		&i.Job.Worker,
+		&i.Job.CreatedBy,
+		&i.Job.ClaimedBy,
 		&i.Job.CreatedAt,
 		&i.Job.StartedAt,
 		&i.Job.HeartbeatAt,
@@ -119,8 +127,10 @@ func (q *Queries) JobGetForUpdate(ctx context.Context, id uuid.UUID) (JobGetForU
 }
 
 const jobInsert = `-- name: JobInsert :exec
-INSERT INTO herald.jobs (id, kind, owner, title, state, max_attempts, version, steps, args, watchers, queue_id, created_at, updated_at)
-VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13)
+INSERT INTO herald.jobs (id, kind, owner, title, state, max_attempts, version, steps, args, metadata, external, watchers, queue_id,
+    created_by, created_at, updated_at)
+VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13,
+    $14, $15, $16)
 `
 
 type JobInsertParams struct {
@@ -133,8 +143,11 @@ type JobInsertParams struct {
 	Version     int64
 	Steps       []byte
 	Args        []byte
+	Metadata    []byte
+	External    bool
 	Watchers    []string
 	QueueID     int64
+	CreatedBy   string
 	CreatedAt   time.Time
 	UpdatedAt   time.Time
 }
@@ -151,8 +164,11 @@ func (q *Queries) JobInsert(ctx context.Context, arg JobInsertParams) error {
 		arg.Version,
 		arg.Steps,
 		arg.Args,
+		arg.Metadata,
+		arg.External,
 		arg.Watchers,
 		arg.QueueID,
+		arg.CreatedBy,
 		arg.CreatedAt,
 		arg.UpdatedAt,
 	)
@@ -160,7 +176,7 @@ func (q *Queries) JobInsert(ctx context.Context, arg JobInsertParams) error {
 }
 
 const jobList = `-- name: JobList :many
-SELECT job.id, job.kind, job.owner, job.title, job.state, job.stalled, job.attempt, job.max_attempts, job.version, job.progress, job.step, job.steps, job.processed, job.total, job.unit, job.message, job.remaining_ms, job.details, job.error, job.retry_at, job.result, job.args, job.watchers, job.queue_id, job.worker, job.created_at, job.started_at, job.heartbeat_at, job.updated_at, job.finished_at FROM herald.jobs job
+SELECT job.id, job.kind, job.owner, job.title, job.state, job.stalled, job.attempt, job.max_attempts, job.version, job.progress, job.step, job.steps, job.processed, job.total, job.unit, job.message, job.remaining_ms, job.details, job.error, job.retry_at, job.result, job.args, job.metadata, job.external, job.watchers, job.queue_id, job.worker, job.created_by, job.claimed_by, job.created_at, job.started_at, job.heartbeat_at, job.updated_at, job.finished_at FROM herald.jobs job
 WHERE owner = $1
     AND id < $2
     AND (cardinality($3::text[]) = 0 OR state = ANY($3::text[]))
@@ -220,9 +236,13 @@ func (q *Queries) JobList(ctx context.Context, arg JobListParams) ([]JobListRow,
 			&i.Job.RetryAt,
 			&i.Job.Result,
 			&i.Job.Args,
+			&i.Job.Metadata,
+			&i.Job.External,
 			&i.Job.Watchers,
 			&i.Job.QueueID,
 			&i.Job.Worker,
+			&i.Job.CreatedBy,
+			&i.Job.ClaimedBy,
 			&i.Job.CreatedAt,
 			&i.Job.StartedAt,
 			&i.Job.HeartbeatAt,
@@ -240,7 +260,7 @@ func (q *Queries) JobList(ctx context.Context, arg JobListParams) ([]JobListRow,
 }
 
 const jobListActive = `-- name: JobListActive :many
-SELECT job.id, job.kind, job.owner, job.title, job.state, job.stalled, job.attempt, job.max_attempts, job.version, job.progress, job.step, job.steps, job.processed, job.total, job.unit, job.message, job.remaining_ms, job.details, job.error, job.retry_at, job.result, job.args, job.watchers, job.queue_id, job.worker, job.created_at, job.started_at, job.heartbeat_at, job.updated_at, job.finished_at FROM herald.jobs job
+SELECT job.id, job.kind, job.owner, job.title, job.state, job.stalled, job.attempt, job.max_attempts, job.version, job.progress, job.step, job.steps, job.processed, job.total, job.unit, job.message, job.remaining_ms, job.details, job.error, job.retry_at, job.result, job.args, job.metadata, job.external, job.watchers, job.queue_id, job.worker, job.created_by, job.claimed_by, job.created_at, job.started_at, job.heartbeat_at, job.updated_at, job.finished_at FROM herald.jobs job
 WHERE (owner = ANY($1::text[]) OR id = ANY($2::uuid[]))
     AND state IN ('queued', 'running', 'retrying', 'cancelling')
 ORDER BY id DESC
@@ -290,9 +310,13 @@ func (q *Queries) JobListActive(ctx context.Context, arg JobListActiveParams) ([
 			&i.Job.RetryAt,
 			&i.Job.Result,
 			&i.Job.Args,
+			&i.Job.Metadata,
+			&i.Job.External,
 			&i.Job.Watchers,
 			&i.Job.QueueID,
 			&i.Job.Worker,
+			&i.Job.CreatedBy,
+			&i.Job.ClaimedBy,
 			&i.Job.CreatedAt,
 			&i.Job.StartedAt,
 			&i.Job.HeartbeatAt,
@@ -348,9 +372,9 @@ UPDATE herald.jobs SET
     state = $1, stalled = $2, attempt = $3, max_attempts = $4, version = $5,
     progress = $6, step = $7, steps = $8, processed = $9, total = $10, unit = $11,
     message = $12, remaining_ms = $13, details = $14, error = $15, retry_at = $16,
-    result = $17, queue_id = $18, worker = $19, started_at = $20, heartbeat_at = $21,
-    updated_at = $22, finished_at = $23
-WHERE id = $24
+    result = $17, metadata = $18, queue_id = $19, worker = $20, claimed_by = $21, started_at = $22, heartbeat_at = $23,
+    updated_at = $24, finished_at = $25
+WHERE id = $26
 `
 
 type JobUpdateParams struct {
@@ -371,8 +395,10 @@ type JobUpdateParams struct {
 	Error       string
 	RetryAt     *time.Time
 	Result      []byte
+	Metadata    []byte
 	QueueID     int64
 	Worker      string
+	ClaimedBy   string
 	StartedAt   *time.Time
 	HeartbeatAt *time.Time
 	UpdatedAt   time.Time
@@ -400,8 +426,10 @@ func (q *Queries) JobUpdate(ctx context.Context, arg JobUpdateParams) error {
 		arg.Error,
 		arg.RetryAt,
 		arg.Result,
+		arg.Metadata,
 		arg.QueueID,
 		arg.Worker,
+		arg.ClaimedBy,
 		arg.StartedAt,
 		arg.HeartbeatAt,
 		arg.UpdatedAt,

@@ -62,10 +62,18 @@ type Job struct {
 	RetryAt     *time.Time
 	Result      []byte
 	Args        []byte
-	Watchers    []string
+	// What streams are filtered by; each event of the job carries it.
+	Metadata []byte
+	// Its worker is no part of Herald: it claims attempts, and reports on them.
+	External bool
+	Watchers []string
 	// The River job that runs this job now or next; 0 when it runs elsewhere.
-	QueueID     int64
-	Worker      string
+	QueueID int64
+	Worker  string
+	// Who asked for the job; of an external one, who may report on it.
+	CreatedBy string
+	// Who began the last attempt of an external job, and so may report on it.
+	ClaimedBy   string
 	CreatedAt   time.Time
 	StartedAt   *time.Time
 	HeartbeatAt *time.Time

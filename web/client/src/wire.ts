@@ -24,6 +24,7 @@ export interface Moving {
   readonly message: string;
   readonly remaining_ms: number | null;
   readonly details: unknown;
+  readonly metadata?: Readonly<Record<string, string | number | boolean>>;
   readonly heartbeat_at: string | null;
   readonly updated_at: string;
 }
@@ -39,6 +40,7 @@ export interface Job extends Moving {
   readonly retry_at: string | null;
   readonly result: unknown;
   readonly args: unknown;
+  readonly external: boolean;
   readonly worker: string;
   readonly created_at: string;
   readonly started_at: string | null;

@@ -1,0 +1,199 @@
+package postgres_test
+
+import (
+	"encoding/json"
+	"errors"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+	"github.com/google/uuid"
+	"golang.org/x/sync/errgroup"
+
+	"herald/internal/event"
+	"herald/internal/job"
+	"herald/internal/postgres"
+)
+
+// elsewhere is a job that the robot runs, begun.
+func elsewhere() job.New {
+	return job.New{
+		Kind: "build", Owner: "alice", Title: "a build", External: true, CreatedBy: "robot",
+		Metadata: json.RawMessage(`{"tenant":"acme"}`), Begin: &job.Claim{By: "robot", Plan: []job.Step{{Name: "one", Weight: 1}}},
+	}
+}
+
+func makeElsewhere(t *testing.T, db *postgres.DB) job.Job {
+	t.Helper()
+	j, err := db.CreateJob(t.Context(), elsewhere(), nil) // no queue: none is asked
+	if err != nil {
+		t.Fatal(err)
+	}
+	return j
+}
+
+func TestAJobThatRunsElsewhereBeginsWithItsFirstAttempt(t *testing.T) {
+	t.Parallel()
+	db := open(t)
+	made := makeElsewhere(t, db)
+	j, err := db.Job(t.Context(), made.ID)
+	if err != nil || !j.External || j.State != job.Running || j.Attempt != 1 || j.QueueID != 0 || j.Worker != "robot" ||
+		j.CreatedBy != "robot" || j.ClaimedBy != "robot" || string(j.Metadata) != `{"tenant":"acme"}` || len(j.Steps) != 1 {
+		t.Errorf("the job is %+v, %v", j, err)
+	}
+	if n := count(t, db.Pool(), `SELECT count(*) FROM herald.outbox WHERE actor = 'robot' AND payload -> 'metadata' ->> 'tenant' = 'acme'`); n != 2 {
+		t.Errorf("%d events by the robot with the metadata, want those of its making and of its beginning", n)
+	}
+}
+
+// However often a request to make a job comes, and however many at once, there is
+// one job; another request under the key is refused.
+func TestAJobIsMadeOnceUnderItsKey(t *testing.T) {
+	t.Parallel()
+	db := open(t)
+	n := elsewhere()
+	n.Key = "tonight"
+	made := make([]job.Job, 8)
+	var group errgroup.Group
+	for i := range made {
+		group.Go(func() (err error) {
+			made[i], err = db.CreateJob(t.Context(), n, nil)
+			return err
+		})
+	}
+	if err := group.Wait(); err != nil {
+		t.Fatal(err)
+	}
+	for _, j := range made {
+		if j.ID != made[0].ID || j.Version != 2 {
+			t.Errorf("job %s at version %d, want %s at 2", j.ID, j.Version, made[0].ID)
+		}
+	}
+	if jobs, events := count(t, db.Pool(), "SELECT count(*) FROM herald.jobs"), outboxed(t, db.Pool()); jobs != 1 || events != 2 {
+		t.Errorf("%d jobs and %d events, want 1 and 2", jobs, events)
+	}
+	for name, change := range map[string]func(*job.New){
+		"title": func(n *job.New) { n.Title = "another" }, "plan": func(n *job.New) { n.Begin = &job.Claim{By: "robot"} },
+		"watchers": func(n *job.New) { n.Watchers = []event.Topic{"all"} }, "no start": func(n *job.New) { n.Begin = nil },
+	} {
+		other := n
+		change(&other)
+		if _, err := db.CreateJob(t.Context(), other, nil); !errors.Is(err, event.ErrKeyReused) {
+			t.Errorf("with another %s: %v, want %v", name, err, event.ErrKeyReused)
+		}
+	}
+	n.CreatedBy = "another robot" // has keys of its own
+	if j, err := db.CreateJob(t.Context(), n, nil); err != nil || j.ID == made[0].ID {
+		t.Errorf("another's job under the same key: %s, %v", j.ID, err)
+	}
+}
+
+func TestClaim(t *testing.T) {
+	t.Parallel()
+	db := open(t)
+	n := elsewhere()
+	n.Begin = nil
+	j, err := db.CreateJob(t.Context(), n, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	claim := job.Claim{By: "w1", Worker: "w1 on host", Key: "k"}
+	first, err := db.ClaimJob(t.Context(), j.ID, claim)
+	if err != nil || first.Job.Attempt != 1 || first.Job.Worker != "w1 on host" || first.Job.ClaimedBy != "w1" {
+		t.Fatalf("ClaimJob() = %+v, %v", first.Job, err)
+	}
+	var wrong *job.TransitionError
+	if _, err := db.ClaimJob(t.Context(), j.ID, job.Claim{By: "w2"}); !errors.As(err, &wrong) {
+		t.Errorf("a job that is run was claimed: %v", err)
+	}
+	if _, err := db.RecordReport(t.Context(), j.ID, job.Report{Attempt: 1, State: job.Retrying, Error: "oh"}); err != nil {
+		t.Fatal(err)
+	}
+	if out, err := db.ClaimJob(t.Context(), j.ID, job.Claim{By: "w2"}); err != nil || out.Job.Attempt != 2 {
+		t.Errorf("the second attempt is %d, %v", out.Job.Attempt, err)
+	}
+	again, err := db.ClaimJob(t.Context(), j.ID, claim)
+	if diff := cmp.Diff(first.Answer(), again.Answer()); err != nil || diff != "" || !again.Repeated {
+		t.Errorf("the first claim again: %v, -first +again:\n%s", err, diff)
+	}
+	ours, err := db.CreateJob(t.Context(), job.New{Kind: "test", Owner: "demo", Title: "ours"}, &queue{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := db.ClaimJob(t.Context(), ours.ID, job.Claim{By: "w1"}); !errors.Is(err, job.ErrNotExternal) {
+		t.Errorf("a job of our workers' was claimed: %v", err)
+	}
+	if _, err := db.ClaimJob(t.Context(), uuid.New(), job.Claim{By: "w1"}); !errors.Is(err, job.ErrNotFound) {
+		t.Errorf("no job was claimed: %v", err)
+	}
+}
+
+func TestAJobThatRunsElsewhereIsRetriedWithoutAQueue(t *testing.T) {
+	t.Parallel()
+	db := open(t)
+	j := makeElsewhere(t, db)
+	if _, err := db.RecordReport(t.Context(), j.ID, job.Report{Attempt: 1, State: job.Failed, Error: "oh"}); err != nil {
+		t.Fatal(err)
+	}
+	again, err := db.RetryJob(t.Context(), j.ID, "alice", nil)
+	if err != nil || again.State != job.Queued || again.QueueID != 0 || again.ClaimedBy != "" {
+		t.Errorf("RetryJob() = %+v, %v, want it to wait for a claim", again, err)
+	}
+}
+
+func TestReportsAreRecordedTogether(t *testing.T) {
+	t.Parallel()
+	db := open(t)
+	j := makeElsewhere(t, db)
+	before := outboxed(t, db.Pool())
+	reports := []job.Report{
+		{Attempt: 1, Progress: new(0.5)}, {Attempt: 1}, {Attempt: 1, State: job.Succeeded}, {Attempt: 1, Message: "too late"},
+	}
+	outs := make([][]job.Outcome, 6)
+	var group errgroup.Group
+	for i := range outs {
+		group.Go(func() (err error) {
+			outs[i], err = db.RecordReports(t.Context(), j.ID, reports, "batch")
+			return err
+		})
+	}
+	if err := group.Wait(); err != nil {
+		t.Fatal(err)
+	}
+	for _, got := range outs {
+		for i, out := range got {
+			if diff := cmp.Diff(outs[0][i].Answer(), out.Answer()); diff != "" {
+				t.Errorf("answer %d differs:\n%s", i, diff)
+			}
+		}
+		if got[0].Event == nil || got[1].Event != nil || got[2].Job.State != job.Succeeded || !got[3].Late {
+			t.Errorf("answers %+v, want progress, a heartbeat, an end, and what is late", got)
+		}
+	}
+	if n := outboxed(t, db.Pool()) - before; n != 3 {
+		t.Errorf("%d events, want 3", n)
+	}
+	if _, err := db.RecordReports(t.Context(), j.ID, reports[:2], "batch"); !errors.Is(err, event.ErrKeyReused) {
+		t.Errorf("other reports under the key: %v", err)
+	}
+}
+
+func TestOneBadReportRefusesAll(t *testing.T) {
+	t.Parallel()
+	db := open(t)
+	j := makeElsewhere(t, db)
+	before := outboxed(t, db.Pool())
+	for name, bad := range map[string]job.Report{"by itself": {Attempt: 1, Progress: new(2.0)}, "on this job": {Attempt: 1, Step: "none of the plan"}} {
+		_, err := db.RecordReports(t.Context(), j.ID, []job.Report{{Attempt: 1, Progress: new(0.5)}, bad}, "k")
+		var invalid *job.InvalidError
+		if !errors.As(err, &invalid) || !strings.Contains(err.Error(), "report 2 of 2") {
+			t.Errorf("a report that is bad %s: %v, want it named", name, err)
+		}
+	}
+	if n := outboxed(t, db.Pool()) - before; n != 0 {
+		t.Errorf("%d events, want none", n)
+	}
+	if _, err := db.RecordReports(t.Context(), uuid.New(), []job.Report{{Attempt: 1}, {Attempt: 1}}, ""); !errors.Is(err, job.ErrNotFound) {
+		t.Errorf("reports on no job: %v", err)
+	}
+}
