@@ -171,7 +171,14 @@ func TestPolicy(t *testing.T) {
 		{"follow another", func(p auth.Principal) bool { return p.MayFollow("user:bob") }, "sa"},
 		{"follow a job", func(p auth.Principal) bool { return p.MayFollow("job:x") }, "sa"},
 		{"follow a namesake", func(p auth.Principal) bool { return p.MayFollow("client:alice") }, "sa"},
-		{"start", auth.Principal.MayStart, "uba"},
+		{"upload", auth.Principal.MayUpload, "uba"},
+		{"start", func(p auth.Principal) bool { return p.MayStart(false) }, "uba"},
+		{"start elsewhere", func(p auth.Principal) bool { return p.MayStart(true) }, "wba"},
+		{"start for others", auth.Principal.MayStartForOthers, "wba"},
+		{"claim", auth.Principal.MayClaim, "wba"},
+		{"report on what it started", func(p auth.Principal) bool { return p.MayReport("alice", "bob") }, "wba"},
+		{"report on what it claimed", func(p auth.Principal) bool { return p.MayReport("bob", "alice") }, "wba"},
+		{"report on another's", func(p auth.Principal) bool { return p.MayReport("bob", "") }, "a"},
 		{"see own", func(p auth.Principal) bool { return p.MaySee("alice") }, "usa"},
 		{"see another's", func(p auth.Principal) bool { return p.MaySee("bob") }, "sa"},
 		{"change own", func(p auth.Principal) bool { return p.MayChange("alice") }, "ua"},
@@ -191,7 +198,8 @@ func TestPolicy(t *testing.T) {
 		}
 	}
 	nobody := auth.Principal{User: "alice"}
-	if nobody.MayStart() || nobody.MaySee("alice") || nobody.MayChange("alice") || nobody.MayWatch("alice") || nobody.MayDisconnect("alice") {
+	if nobody.MayStart(true) || nobody.MayReport("", "") || nobody.MayClaim() || nobody.MaySee("alice") || nobody.MayChange("alice") ||
+		nobody.MayWatch("alice") || nobody.MayDisconnect("alice") {
 		t.Error("a principal without a role may do something")
 	}
 }

@@ -9,6 +9,11 @@ import "strings"
 //	follow all            yes     yes     yes      yes      yes
 //	follow other topics   -       -       -        yes      yes
 //	start jobs            yes     -       yes      -        yes
+//	- that run elsewhere  -       yes     yes      -        yes
+//	- that concern others -       yes     yes      -        yes
+//	claim those elsewhere -       yes     yes      -        yes
+//	report on them, and   -       theirs  theirs   -        yes
+//	  see them            own     theirs  theirs   yes      yes
 //	see a job             own     -       -        yes      yes
 //	cancel, retry, delete own     -       -        -        yes
 //	see an artifact       own     -       -        yes      yes
@@ -23,9 +28,30 @@ func (p Principal) MayFollow(topic string) bool {
 	return topic == "all" || ok && user == p.User || p.Is(RoleSupport, RoleAdmin)
 }
 
-// MayStart reports whether the principal may start jobs and upload what they
-// need, in its own name.
-func (p Principal) MayStart() bool { return p.Is(RoleUser, RoleBackend, RoleAdmin) }
+// A job that runs elsewhere is theirs who started it, or have claimed it last.
+
+// MayUpload reports whether the principal may upload what jobs need.
+func (p Principal) MayUpload() bool { return p.MayStart(false) }
+
+// MayStart reports whether the principal may start jobs: such that run elsewhere,
+// or others.
+func (p Principal) MayStart(elsewhere bool) bool {
+	return p.Is(RoleBackend, RoleAdmin) || p.Is(RoleWorker) && elsewhere || p.Is(RoleUser) && !elsewhere
+}
+
+// MayStartForOthers reports whether the principal may start jobs in another's
+// name, and have others watch them.
+func (p Principal) MayStartForOthers() bool { return p.Is(RoleWorker, RoleBackend, RoleAdmin) }
+
+// MayClaim reports whether the principal may run jobs that wait for a worker
+// elsewhere.
+func (p Principal) MayClaim() bool { return p.Is(RoleWorker, RoleBackend, RoleAdmin) }
+
+// MayReport reports whether the principal may say how a job that runs elsewhere
+// is doing, and see it.
+func (p Principal) MayReport(createdBy, claimedBy string) bool {
+	return p.Is(RoleWorker, RoleBackend) && (p.User == createdBy || p.User == claimedBy) || p.Is(RoleAdmin)
+}
 
 // MaySee reports whether the principal may see what the owner has.
 func (p Principal) MaySee(owner string) bool {

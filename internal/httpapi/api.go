@@ -33,6 +33,8 @@ type Tokens interface {
 // Jobs is what can be done with jobs.
 type Jobs interface {
 	CreateJob(ctx context.Context, n job.New) (job.Job, error)
+	ClaimJob(ctx context.Context, id uuid.UUID, c job.Claim) (job.Outcome, error)
+	RecordReports(ctx context.Context, id uuid.UUID, reports []job.Report, key string) ([]job.Outcome, error)
 	Job(ctx context.Context, id uuid.UUID) (job.Job, error)
 	Jobs(ctx context.Context, f job.Filter) ([]job.Job, error)
 	CancelJob(ctx context.Context, id uuid.UUID, actor string) (job.Job, error)
@@ -179,6 +181,9 @@ func (a *api) operations(typed huma.API) {
 	handle(a, typed, http.MethodPost, "/api/jobs/{id}/retry", "retry-job", "Run a failed or cancelled job again", http.StatusAccepted, a.retryJob)
 	handle(a, typed, http.MethodGet, "/api/jobs/{id}/events", "list-job-events", "Read a job's timeline", http.StatusOK, a.jobEvents)
 	handle(a, typed, http.MethodGet, "/api/jobs/{id}/artifacts", "list-job-artifacts", "List what a job made", http.StatusOK, a.jobArtifacts)
+	handle(a, typed, http.MethodPost, "/api/jobs/{id}/attempts", "claim-job", "Begin an attempt of a job that runs elsewhere", http.StatusCreated, a.claimJob)
+	handle(a, typed, http.MethodPost, "/api/jobs/{id}/reports", "report", "Report on a job that runs elsewhere", http.StatusOK, a.report)
+	handle(a, typed, http.MethodGet, "/api/jobs/{id}/commands", "get-commands", "Wait for what the job's worker is to do", http.StatusOK, a.commands)
 	handle(a, typed, http.MethodPost, "/api/sse/ack", "ack-stream", "Say how far you have come on your stream", http.StatusNoContent, a.ack)
 	handle(a, typed, http.MethodGet, "/api/connections", "list-connections", "List streams, newest first", http.StatusOK, a.listConnections)
 	handle(a, typed, http.MethodGet, "/api/connections/{id}", "get-connection", "Look at a stream", http.StatusOK, a.getConnection)

@@ -45,7 +45,7 @@ func (a *api) upload(w http.ResponseWriter, r *http.Request) {
 
 func (a *api) receive(w http.ResponseWriter, r *http.Request) (artifact.Artifact, error) {
 	p := principalOf(r.Context())
-	if !p.MayStart() {
+	if !p.MayUpload() {
 		return artifact.Artifact{}, fmt.Errorf("%w: upload", auth.ErrForbidden)
 	}
 	if r.ContentLength > a.MaxUpload {

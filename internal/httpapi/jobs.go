@@ -20,11 +20,22 @@ type (
 	jobOut struct{ Body job.Job }
 
 	startIn struct {
-		Body struct {
-			Kind  string          `json:"kind" doc:"What is to be done." example:"video"`
-			Title string          `json:"title" maxLength:"300" doc:"What people call it."`
-			Args  json.RawMessage `json:"args" doc:"What the kind needs to know."`
-		}
+		Key  string `header:"Idempotency-Key" maxLength:"200" doc:"With one that was seen, the job that it made comes again, as it stands now."`
+		Body newJob
+	}
+	// newJob is what makes a job, as herald.NewJob has it in Go.
+	newJob struct {
+		Kind        string          `json:"kind" maxLength:"80" doc:"What is to be done; a word of your own when it runs elsewhere." example:"video"`
+		Title       string          `json:"title" maxLength:"300" doc:"What people call it."`
+		Args        json.RawMessage `json:"args,omitempty" doc:"What the kind needs to know: a JSON object."`
+		Metadata    json.RawMessage `json:"metadata,omitempty" doc:"What streams are filtered by: an object of at most 16 strings, numbers and booleans."`
+		Owner       string          `json:"owner,omitempty" maxLength:"190" doc:"Whose job it is, when that is not who asks."`
+		Watchers    []string        `json:"watchers,omitempty" maxItems:"62" doc:"Topics that get its events too."`
+		MaxAttempts int             `json:"max_attempts,omitempty" minimum:"1" maximum:"100" doc:"How often it may fail; 3 unless it says otherwise."`
+		External    bool            `json:"external,omitempty" doc:"It runs elsewhere: its worker claims attempts and reports on them."`
+		Start       bool            `json:"start,omitempty" doc:"With external: who asks runs it, and its attempt 1 begins now."`
+		Worker      string          `json:"worker,omitempty" maxLength:"200" doc:"With start: what people call the worker; by default, who asks."`
+		Steps       []planStep      `json:"steps,omitempty" maxItems:"32" doc:"With start: the attempt's plan."`
 	}
 
 	listIn struct {
@@ -103,21 +114,57 @@ func statesOf(filter string) []job.State {
 
 func (a *api) startJob(ctx context.Context, in *startIn) (*jobOut, error) {
 	p := principalOf(ctx)
-	if !p.MayStart() {
-		return nil, fmt.Errorf("%w: start jobs", auth.ErrForbidden)
-	}
-	if err := a.Validate(in.Body.Kind, in.Body.Args); err != nil {
+	n, err := in.Body.job(p.User)
+	if err != nil {
 		return nil, err
 	}
-	j, err := a.Jobs.CreateJob(ctx, job.New{Kind: in.Body.Kind, Owner: p.User, Title: in.Body.Title, Args: in.Body.Args})
+	n.Key = in.Key
+	switch {
+	case !p.MayStart(n.External):
+		return nil, fmt.Errorf("%w: start such a job", auth.ErrForbidden)
+	case (n.Owner != p.User || len(n.Watchers) > 0) && !p.MayStartForOthers():
+		return nil, fmt.Errorf("%w: start jobs that concern others", auth.ErrForbidden)
+	}
+	if !n.External {
+		if err := a.Validate(n.Kind, n.Args); err != nil {
+			return nil, err
+		}
+	}
+	j, err := a.Jobs.CreateJob(ctx, n)
 	return &jobOut{j}, err
+}
+
+// job is the new job that the user asks for.
+func (b newJob) job(user string) (job.New, error) {
+	n := job.New{
+		Kind: b.Kind, Owner: b.Owner, Title: b.Title, Args: b.Args, Metadata: b.Metadata, MaxAttempts: b.MaxAttempts,
+		External: b.External, CreatedBy: user,
+	}
+	if n.Owner == "" {
+		n.Owner = user
+	}
+	if b.Start {
+		n.Begin = &job.Claim{By: user, Worker: b.Worker, Plan: planOf(b.Steps)}
+	} else if b.Worker != "" || len(b.Steps) > 0 {
+		return n, &job.InvalidError{Field: "start", Reason: "worker and steps are those of an attempt that begins"}
+	}
+	for _, text := range b.Watchers {
+		topic, err := event.ParseTopic(text)
+		if err != nil {
+			return n, fmt.Errorf("watchers: %w", err)
+		}
+		n.Watchers = append(n.Watchers, topic)
+	}
+	return n, nil
 }
 
 // visible returns a job that the principal may see. One that it may not see
 // does not exist for it.
 func (a *api) visible(ctx context.Context, id uuid.UUID) (job.Job, error) {
 	j, err := a.Jobs.Job(ctx, id)
-	if err == nil && !principalOf(ctx).MaySee(j.Owner) {
+	p := principalOf(ctx)
+	works := j.External && p.MayReport(j.CreatedBy, j.ClaimedBy)
+	if err == nil && !works && !p.MaySee(j.Owner) {
 		return job.Job{}, job.ErrNotFound
 	}
 	return j, err

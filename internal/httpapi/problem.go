@@ -60,6 +60,7 @@ func problemTable() []problemRow {
 		{presence.ErrBusy, http.StatusServiceUnavailable, "busy", "Acks are not taken at the moment", false},
 		{errNoRoute, http.StatusNotFound, "not-found", "There is nothing here", false},
 		{errNoMethod, http.StatusMethodNotAllowed, "method-not-allowed", "The method is not allowed here", false},
+		{job.ErrNotExternal, http.StatusConflict, "not-external", "The job does not run elsewhere", false},
 		{job.ErrNotEnded, http.StatusConflict, "not-ended", "The job has not ended", true},
 		{errTooSlow, http.StatusRequestTimeout, "too-slow", "The upload stood still", false},
 		{errCutOff, http.StatusBadRequest, "cut-off", "The upload was cut off", false},

@@ -76,7 +76,10 @@ func (n New) Fingerprint() []byte {
 	for _, topic := range n.Watchers {
 		parts = append(parts, new(string(topic)))
 	}
-	return event.Fingerprint(append(parts, n.Begin.parts()...)...)
+	if n.Begin != nil {
+		parts = append(parts, n.Begin.parts()...)
+	}
+	return event.Fingerprint(parts...)
 }
 
 // Fingerprint tells the claim from other requests about its job under the same key.
@@ -84,10 +87,7 @@ func (c Claim) Fingerprint() []byte {
 	return event.Fingerprint(append([]*string{new("claim")}, c.parts()...)...)
 }
 
-func (c *Claim) parts() []*string {
-	if c == nil {
-		return nil
-	}
+func (c Claim) parts() []*string {
 	parts := []*string{&c.By, &c.Worker}
 	for _, s := range c.Plan {
 		parts = append(parts, &s.Name, bits(&s.Weight))

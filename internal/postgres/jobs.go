@@ -63,6 +63,9 @@ func (db *DB) CreateJobTx(ctx context.Context, tx pgx.Tx, n job.New, queue Queue
 		return j, err
 	}
 	began, err := changeJobTx(ctx, tx, j.ID, func(_ pgx.Tx, j job.Job, now time.Time) (job.Outcome, error) {
+		if now.Before(j.CreatedAt) { // the transaction began before its job was made
+			now = j.CreatedAt
+		}
 		return j.Claim(*n.Begin, now)
 	})
 	return began.Job, err

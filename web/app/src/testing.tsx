@@ -46,6 +46,7 @@ export function jobOf(change: Partial<Job> = {}): Job {
     retry_at: null,
     result: null,
     args: { source: { test: { seconds: 20 } }, preset: "mp4-720p" },
+    external: false,
     worker: "w1",
     created_at: after(-10_000),
     started_at: after(-9_000),
