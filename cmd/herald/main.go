@@ -23,6 +23,10 @@ type cli struct {
 	Serve   serveCmd   `cmd:"" help:"Run an API node: the API, the streams and the web app."`
 	Work    workCmd    `cmd:"" help:"Run a worker node: it takes jobs from the queue."`
 	Migrate migrateCmd `cmd:"" help:"Bring the database's schema up to this program's version."`
+	Run     runCmd     `cmd:"" help:"Run any command as a job: its lines become messages, its exit status the result."`
+	Report  reportCmd  `cmd:"" help:"Report on a job that runs elsewhere."`
+	Jobs    jobsCmd    `cmd:"" help:"List jobs."`
+	Tail    tailCmd    `cmd:"" help:"Follow jobs, live."`
 	Events  eventsCmd  `cmd:"" help:"Print the log, or its archives, as NDJSON or as a table."`
 	Verify  verifyCmd  `cmd:"" help:"Check the whole log and its archives against the audit chain."`
 	Token   tokenCmd   `cmd:"" help:"Print a signed token, or a sign-in link, for a user."`
@@ -51,7 +55,7 @@ func run(ctx context.Context, args, environ []string, stdout, stderr io.Writer) 
 		kong.Exit(func(status int) { code = status }),
 		kong.ConfigureHelp(kong.HelpOptions{Compact: true}),
 		kong.BindTo(ctx, (*context.Context)(nil)),
-		kong.Bind(&terminal{stdout: stdout, stderr: stderr}),
+		kong.Bind(&terminal{stdin: os.Stdin, stdout: stdout, stderr: stderr}),
 	)
 	if err != nil {
 		panic(err) // the command line's definition is wrong
@@ -70,7 +74,10 @@ func run(ctx context.Context, args, environ []string, stdout, stderr io.Writer) 
 		complain(stderr, err)
 		return usage
 	}
-	if err := parsed.Run(); err != nil && !errors.Is(err, context.Canceled) {
+	var status exitError
+	if err := parsed.Run(); errors.As(err, &status) {
+		return int(status)
+	} else if err != nil && !errors.Is(err, context.Canceled) {
 		complain(stderr, err)
 		return 1
 	}
@@ -83,15 +90,22 @@ func complain(stderr io.Writer, err error) {
 	fmt.Fprintf(stderr, "herald: %s\n", text)
 }
 
-// terminal is where a command writes: results to stdout, all else to stderr.
-type terminal struct{ stdout, stderr io.Writer }
+// terminal is where a command reads, and writes: results to stdout, all else to
+// stderr.
+type terminal struct {
+	stdin          io.Reader
+	stdout, stderr io.Writer
+}
 
 // variables lists the environment variables that any command knows.
 func variables(parser *kong.Kong) []string {
 	var names []string
 	_ = kong.Visit(parser.Model, func(node kong.Visitable, next kong.Next) error {
-		if flag, ok := node.(*kong.Flag); ok {
-			names = append(names, flag.Envs...)
+		switch node := node.(type) {
+		case *kong.Flag:
+			names = append(names, node.Envs...)
+		case *kong.Positional:
+			names = append(names, node.Tag.Envs...)
 		}
 		return next(nil)
 	})

@@ -41,8 +41,8 @@ func (tt *terminalText) String() string {
 	return tt.text.String()
 }
 
-// herald runs the program to its end.
-func herald(t *testing.T, args ...string) (status int, stdout, stderr string) {
+// program runs the program to its end.
+func program(t *testing.T, args ...string) (status int, stdout, stderr string) {
 	t.Helper()
 	var out, err bytes.Buffer
 	status = run(t.Context(), args, nil, &out, &err)
@@ -126,7 +126,7 @@ func TestMistakesGetOneClearLine(t *testing.T) {
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
-			status, stdout, stderr := herald(t, tt.args...)
+			status, stdout, stderr := program(t, tt.args...)
 			last := stderr[strings.LastIndex(strings.TrimSpace(stderr), "\n")+1:]
 			if status != tt.status || stdout != "" || !strings.HasPrefix(last, "herald: ") {
 				t.Errorf("exit status %d, stdout %q, last line %q, want %d and one line", status, stdout, last, tt.status)
@@ -154,7 +154,7 @@ func TestUnknownVariableIsRefused(t *testing.T) {
 
 func TestHelp(t *testing.T) {
 	t.Parallel()
-	status, stdout, _ := herald(t, "--help")
+	status, stdout, _ := program(t, "--help")
 	if status != 0 || !strings.Contains(stdout, "herald <command>") {
 		t.Errorf("exit status %d, %q, want help", status, stdout)
 	}
@@ -163,7 +163,7 @@ func TestHelp(t *testing.T) {
 func TestToken(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
-	status, token, stderr := herald(t, "token", "--data-dir", dir, "--user", "alice", "--role", "support")
+	status, token, stderr := program(t, "token", "--data-dir", dir, "--user", "alice", "--role", "support")
 	if status != 0 {
 		t.Fatal(stderr)
 	}
@@ -174,7 +174,7 @@ func TestToken(t *testing.T) {
 	if p, err := key.Verify(strings.TrimSpace(token)); err != nil || p.User != "alice" || !p.Is(auth.RoleSupport) {
 		t.Errorf("the token says %+v, %v, want alice of support", p, err)
 	}
-	if _, link, _ := herald(t, "token", "--data-dir", dir, "--user", "alice", "--link", "--addr", "127.0.0.1:9"); !strings.HasPrefix(link, "http://127.0.0.1:9/#token=") {
+	if _, link, _ := program(t, "token", "--data-dir", dir, "--user", "alice", "--link", "--addr", "127.0.0.1:9"); !strings.HasPrefix(link, "http://127.0.0.1:9/#token=") {
 		t.Errorf("the link is %q", link)
 	}
 }
@@ -186,7 +186,7 @@ func TestUpTwiceInOneFolder(t *testing.T) {
 	if !strings.Contains(stdout.String(), "Sign in as demo") {
 		t.Errorf("it says %q, want a link to sign in", stdout)
 	}
-	status, _, stderr := herald(t, "up", "--data-dir", dir, "--addr", "127.0.0.1:0")
+	status, _, stderr := program(t, "up", "--data-dir", dir, "--addr", "127.0.0.1:0")
 	if status != 1 || !strings.Contains(stderr, "another Herald uses this data folder") {
 		t.Errorf("a second one: exit status %d, %q, want to be told of the first", status, stderr)
 	}

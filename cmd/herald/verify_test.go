@@ -75,7 +75,7 @@ func (l logged) exec(t *testing.T, sql string) {
 // run runs a command on the installation.
 func (l logged) run(t *testing.T, args ...string) (status int, stdout, stderr string) {
 	t.Helper()
-	return herald(t, append(args, l.flags...)...)
+	return program(t, append(args, l.flags...)...)
 }
 
 func TestVerify(t *testing.T) {
@@ -191,17 +191,17 @@ func TestATerminalGetsNoOrders(t *testing.T) {
 func TestVerifyTheDataFolder(t *testing.T) {
 	t.Parallel()
 	dir := dataDir(t)
-	if status, _, stderr := herald(t, "verify", "--data-dir", dir); status != 1 || !strings.Contains(stderr, "HERALD_DATABASE_URL") {
+	if status, _, stderr := program(t, "verify", "--data-dir", dir); status != 1 || !strings.Contains(stderr, "HERALD_DATABASE_URL") {
 		t.Errorf("without one: %d, %q", status, stderr)
 	}
 	_, stop := up(t, "--data-dir", dir, "--addr", "127.0.0.1:0")
-	if status, stdout, stderr := herald(t, "verify", "--data-dir", dir); status != 0 || !strings.HasPrefix(stdout, "checked 0 events") {
+	if status, stdout, stderr := program(t, "verify", "--data-dir", dir); status != 0 || !strings.HasPrefix(stdout, "checked 0 events") {
 		t.Errorf("while it runs: %d, %q, %q", status, stdout, stderr)
 	}
 	if status := stop(); status != 0 {
 		t.Errorf("stopped with %d", status)
 	}
-	if status, stdout, stderr := herald(t, "events", "--data-dir", dir); status != 0 || stdout != "" {
+	if status, stdout, stderr := program(t, "events", "--data-dir", dir); status != 0 || stdout != "" {
 		t.Errorf("when it has stopped: %d, %q, %q", status, stdout, stderr)
 	}
 }
