@@ -85,7 +85,11 @@ func (n *Node) Run(ctx context.Context, ready func(net.Addr)) error {
 	if err != nil {
 		return err
 	}
-	b := build{Node: n, db: db, bucket: bucket, queue: queue}
+	exports, err := n.exports(ctx)
+	if err != nil {
+		return err
+	}
+	b := build{Node: n, db: db, bucket: bucket, queue: queue, exports: exports}
 	if n.roles.API {
 		if err := b.api(ctx, ready); err != nil {
 			return err
@@ -108,6 +112,7 @@ type build struct {
 	db          *postgres.DB
 	bucket      *blob.Bucket
 	queue       *worker.Queue
+	exports     *postgres.Exports
 	front, back []part
 }
 
@@ -131,10 +136,11 @@ func (b *build) api(ctx context.Context, ready func(net.Addr)) error {
 	present := presence.NewMetrics()
 	tracker := presence.NewTracker(b.config.Node, streams{fanout}, b.db, b.log, presence.Config{Metrics: present})
 	handler := httpapi.New(httpapi.Deps{
-		Node: b.config.Node, Log: b.log, Tokens: key, Jobs: jobs{b.db, b.queue}, Artifacts: b.db, Snapshots: b.db,
+		Node: b.config.Node, Log: b.log, Tokens: key, Links: key, Jobs: jobs{b.db, b.queue}, Artifacts: b.db, Snapshots: b.db,
 		Broker: follower, Hub: fanout, Presence: tracker, Connections: b.db, Blobs: b.bucket,
-		MaxUpload: int64(b.config.MaxUploadSize), Validate: worker.ValidateArgs,
-		Presets: presets(), Ping: b.db.Ping, App: web.App(),
+		MaxUpload: int64(b.config.MaxUploadSize), Prepare: preparer{b.exports}.prepare,
+		Datasets: b.exports.Datasets(),
+		Presets:  presets(), Ping: b.db.Ping, App: web.App(),
 		Metrics: telemetry.Metrics(sequencing, following, streaming, limiting, present, eventlog.NewBacklogMetrics(b.db.Backlog)),
 		Limits:  streamLimits(ctx, b.config, b.log), StreamMetrics: limiting, TrustedProxies: b.config.TrustedProxies,
 	})
@@ -190,7 +196,7 @@ func (b *build) worker() error {
 	}
 	pool, err := worker.NewPool(worker.Config{
 		Node: b.config.Node, Log: b.log, Store: b.db, Pool: b.db.Pool(), Schema: migrations.QueueSchema, Blobs: b.bucket,
-		Tools: tools, Reports: progress.New(b.db, progress.Config{}), Workers: b.config.Workers,
+		Tools: tools, Exports: b.exports, Reports: progress.New(b.db, progress.Config{}), Workers: b.config.Workers,
 		WorkDir: filepath.Join(b.config.DataDir, "work"),
 		Rescue: func(ctx context.Context, silence time.Duration) (int, error) {
 			return b.db.RescueJobs(ctx, silence, b.queue)

@@ -19,6 +19,7 @@ const (
 	HLS        = "hls" // a folder: a playlist and its segments
 	Thumbnails = "thumbnails"
 	Poster     = "poster"
+	Export     = "export"
 )
 
 // ErrNotFound is returned when there is no such artifact.

@@ -181,7 +181,11 @@ func TestPolicy(t *testing.T) {
 		{"report on another's", func(p auth.Principal) bool { return p.MayReport("bob", "") }, "a"},
 		{"see own", func(p auth.Principal) bool { return p.MaySee("alice") }, "usa"},
 		{"see another's", func(p auth.Principal) bool { return p.MaySee("bob") }, "sa"},
-		{"change own", func(p auth.Principal) bool { return p.MayChange("alice") }, "ua"},
+		{"change own", func(p auth.Principal) bool { return p.MayChange("alice") }, "usa"},
+		{"link to own", func(p auth.Principal) bool { return p.MayLink("alice") }, "usa"},
+		{"link to another's", func(p auth.Principal) bool { return p.MayLink("bob") }, "a"},
+		{"export", auth.Principal.MayExport, "ubsa"},
+		{"export everybody's", auth.Principal.MayExportAll, "sa"},
 		{"change another's", func(p auth.Principal) bool { return p.MayChange("bob") }, "a"},
 		{"watch self", func(p auth.Principal) bool { return p.MayWatch("alice") }, "ubsa"},
 		{"watch another", func(p auth.Principal) bool { return p.MayWatch("bob") }, "bsa"},
@@ -201,6 +205,35 @@ func TestPolicy(t *testing.T) {
 	if nobody.MayStart(true) || nobody.MayReport("", "") || nobody.MayClaim() || nobody.MaySee("alice") || nobody.MayChange("alice") ||
 		nobody.MayWatch("alice") || nobody.MayDisconnect("alice") {
 		t.Error("a principal without a role may do something")
+	}
+}
+
+func TestLinks(t *testing.T) {
+	t.Parallel()
+	k, soon := key(t), time.Now().Add(time.Hour)
+	signature := k.SignLink("a", soon)
+	other, err := auth.NewKey(bytes.Repeat([]byte("o"), 32))
+	if err != nil {
+		t.Fatal(err)
+	}
+	past := time.Now().Add(-time.Second)
+	for _, tt := range []struct {
+		name, artifact, signature string
+		expires                   time.Time
+		want                      error
+	}{
+		{"good", "a", signature, soon, nil},
+		{"another artifact", "b", signature, soon, auth.ErrBadLink},
+		{"a longer time", "a", signature, soon.Add(time.Second), auth.ErrBadLink},
+		{"another key", "a", other.SignLink("a", soon), soon, auth.ErrBadLink},
+		{"no signature", "a", "", soon, auth.ErrBadLink},
+		{"half a signature", "a", signature[:20], soon, auth.ErrBadLink},
+		{"not base64", "a", "?" + signature, soon, auth.ErrBadLink},
+		{"expired", "a", k.SignLink("a", past), past, auth.ErrLinkExpired},
+	} {
+		if err := k.CheckLink(tt.artifact, tt.expires, tt.signature); !errors.Is(err, tt.want) {
+			t.Errorf("%s: CheckLink() = %v, want %v", tt.name, err, tt.want)
+		}
 	}
 }
 

@@ -15,8 +15,10 @@ import "strings"
 //	report on them, and   -       theirs  theirs   -        yes
 //	  see them            own     theirs  theirs   yes      yes
 //	see a job             own     -       -        yes      yes
-//	cancel, retry, delete own     -       -        -        yes
+//	cancel, retry, delete own     -       -        own      yes
+//	start an export       own     -       own      yes      yes
 //	see an artifact       own     -       -        yes      yes
+//	link to an artifact   own     -       -        own      yes
 //	see a node's metrics  -       -       yes      yes      yes
 //	see who is there      self    -       yes      yes      yes
 //	end a stream          own     -       yes      -        yes
@@ -58,10 +60,23 @@ func (p Principal) MaySee(owner string) bool {
 	return p.Is(RoleUser) && p.User == owner || p.Is(RoleSupport, RoleAdmin)
 }
 
-// MayChange reports whether the principal may change what the owner has.
+// MayChange reports whether the principal may change what the owner has. What
+// support has are its own exports.
 func (p Principal) MayChange(owner string) bool {
-	return p.Is(RoleUser) && p.User == owner || p.Is(RoleAdmin)
+	return p.Is(RoleUser, RoleSupport) && p.User == owner || p.Is(RoleAdmin)
 }
+
+// MayExport reports whether the principal may start exports, in its own name. A
+// dataset says itself for which roles it is.
+func (p Principal) MayExport() bool { return p.Is(RoleUser, RoleBackend, RoleSupport, RoleAdmin) }
+
+// MayExportAll reports whether exports show the principal everybody's rows, and
+// not its own alone.
+func (p Principal) MayExportAll() bool { return p.Is(RoleSupport, RoleAdmin) }
+
+// MayLink reports whether the principal may make a link that shows a file of the
+// owner's to whoever has it.
+func (p Principal) MayLink(owner string) bool { return p.MayChange(owner) }
 
 // MayMeasure reports whether the principal may see a node's metrics.
 func (p Principal) MayMeasure() bool { return p.Is(RoleBackend, RoleSupport, RoleAdmin) }

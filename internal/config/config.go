@@ -22,6 +22,8 @@ type Config struct {
 	DataDir       string `help:"Folder of Herald's own: keys, files, its Postgres (default ${data_dir})." env:"HERALD_DATA_DIR" placeholder:"DIR"`
 	BlobURL       string `help:"Where uploads and results are kept (default: a folder in the data folder)." env:"HERALD_BLOB_URL" placeholder:"URL"`
 	KeyFile       string `help:"The key that signs and checks tokens (default: signing.key in the data folder, made when missing)." env:"HERALD_KEY_FILE" placeholder:"FILE"`
+	DatasetsDir   string `help:"Folder of SQL files that can be exported, besides events and jobs (default: none)." env:"HERALD_DATASETS_DIR" placeholder:"DIR"`
+	ExportURL     string `name:"export-database-url" help:"Postgres that exports are read from, such as a replica or a role that only reads (default: the database)." env:"HERALD_EXPORT_DATABASE_URL" placeholder:"URL"`
 	PostgresBin   string `help:"Folder of the Postgres programs for 'herald up' (default: the newest found)." env:"HERALD_POSTGRES_BIN" placeholder:"DIR"`
 	Node          string `help:"This node's name; no two that run at once may share it (default: made up)." env:"HERALD_NODE" placeholder:"NAME"`
 	Workers       int    `help:"Jobs worked at once." default:"2" env:"HERALD_WORKERS"`

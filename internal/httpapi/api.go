@@ -10,6 +10,7 @@ import (
 	"net/http"
 	"net/netip"
 	"reflect"
+	"time"
 
 	"github.com/danielgtaylor/huma/v2"
 	"github.com/danielgtaylor/huma/v2/adapters/humachi"
@@ -20,6 +21,7 @@ import (
 	"herald/internal/artifact"
 	"herald/internal/auth"
 	"herald/internal/event"
+	"herald/internal/export"
 	"herald/internal/hub"
 	"herald/internal/job"
 	"herald/internal/presence"
@@ -28,6 +30,12 @@ import (
 // Tokens says whom a token names.
 type Tokens interface {
 	Verify(token string) (auth.Principal, error)
+}
+
+// Links signs links to artifacts.
+type Links interface {
+	SignLink(artifact string, expires time.Time) string
+	CheckLink(artifact string, expires time.Time, signature string) error
 }
 
 // Jobs is what can be done with jobs.
@@ -76,6 +84,7 @@ type Deps struct {
 	Node      string // this node's name, told to clients
 	Log       *slog.Logger
 	Tokens    Tokens
+	Links     Links
 	Jobs      Jobs
 	Artifacts Artifacts
 	Snapshots Snapshots
@@ -88,9 +97,11 @@ type Deps struct {
 
 	Connections Connections
 
-	// Validate says what is wrong with the args of a new job of the kind, as a
-	// *job.InvalidError.
-	Validate func(kind string, args json.RawMessage) error
+	// Prepare returns the args of a job of the kind as they are to be recorded, if
+	// the principal may start it for the owner: a new one, or one that has ended,
+	// once more. The error is a *job.InvalidError or an auth.ErrForbidden.
+	Prepare  func(p auth.Principal, owner, kind string, args json.RawMessage) (json.RawMessage, error)
+	Datasets []export.Dataset            // what can be exported
 	Presets  []Preset                    // how a video can be processed
 	Ping     func(context.Context) error // reports whether the database answers
 
@@ -146,6 +157,7 @@ func New(d Deps) http.Handler {
 	read(r, "/healthz", a.health)
 	read(r, "/readyz", a.ready)
 	r.Post("/api/session", a.signIn)
+	r.Group(a.fileRoutes)
 	r.Group(a.routes)
 	a.serveApp(r)
 	return r
@@ -159,10 +171,15 @@ func (a *api) routes(r chi.Router) {
 	r.Delete("/api/session", a.signOut)
 	r.Get("/api/sse", a.stream)
 	r.Post("/api/uploads", a.upload)
-	read(r, "/api/artifacts/{id}", a.redirectArtifact)
-	read(r, "/api/artifacts/{id}/*", a.download)
 
 	a.operations(humachi.New(r, a.openAPI()))
+}
+
+// fileRoutes answer those who are known, or have a link.
+func (a *api) fileRoutes(r chi.Router) {
+	r.Use(a.authenticateOrLink)
+	read(r, "/api/artifacts/{id}", a.redirectArtifact)
+	read(r, "/api/artifacts/{id}/*", a.download)
 }
 
 // read registers a handler for GET and HEAD.
@@ -190,6 +207,8 @@ func (a *api) operations(typed huma.API) {
 	handle(a, typed, http.MethodDelete, "/api/connections/{id}", "end-connection", "Ask for a stream's end", http.StatusAccepted, a.endConnection)
 	handle(a, typed, http.MethodGet, "/api/users/{id}/presence", "get-presence", "See whether a user is there", http.StatusOK, a.userPresence)
 	handle(a, typed, http.MethodDelete, "/api/users/{id}/connections", "end-user-connections", "Ask for the end of a user's streams", http.StatusAccepted, a.endUserConnections)
+	handle(a, typed, http.MethodPost, "/api/artifacts/{id}/links", "link-artifact", "Make a link that shows a file to whoever has it", http.StatusCreated, a.linkArtifact)
+	handle(a, typed, http.MethodGet, "/api/exports/datasets", "list-export-datasets", "List what you can export", http.StatusOK, a.exportDatasets)
 	handle(a, typed, http.MethodGet, "/api/video/presets", "list-video-presets", "List the ways of processing a video", http.StatusOK, a.videoPresets)
 }
 

@@ -278,13 +278,17 @@ func TestWhoMayDoWhat(t *testing.T) {
 func TestAnUnforeseenErrorTellsNothing(t *testing.T) {
 	t.Parallel()
 	s := setup(t, func(d *httpapi.Deps) {
-		d.Validate = func(string, json.RawMessage) error { return errors.New("secret: the password is 123") }
+		d.Prepare = func(auth.Principal, string, string, json.RawMessage) (json.RawMessage, error) {
+			return nil, errors.New("secret: the password is 123")
+		}
 	})
 	a := s.do(t, http.MethodPost, "/api/jobs", s.token(t, "demo"), `{"kind":"test","title":"x","args":{}}`, "X-Request-ID: my-id")
 	if a.status != http.StatusInternalServerError || a.problem() != "internal" || strings.Contains(a.body, "secret") || !strings.Contains(a.body, "my-id") {
 		t.Errorf("%d %s, want a 500 that names the request and nothing else", a.status, a.body)
 	}
-	panicking := setup(t, func(d *httpapi.Deps) { d.Validate = func(string, json.RawMessage) error { panic("secret") } })
+	panicking := setup(t, func(d *httpapi.Deps) {
+		d.Prepare = func(auth.Principal, string, string, json.RawMessage) (json.RawMessage, error) { panic("secret") }
+	})
 	a = panicking.do(t, http.MethodPost, "/api/jobs", panicking.token(t, "demo"), `{"kind":"test","title":"x","args":{}}`)
 	if a.status != http.StatusInternalServerError || a.problem() != "internal" || strings.Contains(a.body, "secret") {
 		t.Errorf("after a panic: %d %s, want a 500 that tells nothing", a.status, a.body)

@@ -182,7 +182,7 @@ func (a *api) findArtifact(r *http.Request) (artifact.Artifact, error) {
 		return artifact.Artifact{}, artifact.ErrNotFound
 	}
 	file, err := a.Artifacts.Artifact(r.Context(), id)
-	if err == nil && !principalOf(r.Context()).MaySee(file.Owner) {
+	if err == nil && !hasLink(r.Context()) && !principalOf(r.Context()).MaySee(file.Owner) {
 		return artifact.Artifact{}, artifact.ErrNotFound
 	}
 	return file, err
@@ -195,7 +195,11 @@ func (a *api) redirectArtifact(w http.ResponseWriter, r *http.Request) {
 		a.problems.write(w, r, err)
 		return
 	}
-	http.Redirect(w, r, file.URL(), http.StatusFound) //nolint:gosec // a path of ours, whatever the file is called
+	to := file.URL()
+	if r.URL.RawQuery != "" { // a link's signature
+		to += "?" + r.URL.RawQuery
+	}
+	http.Redirect(w, r, to, http.StatusFound) //nolint:gosec // a path of ours, whatever the file is called
 }
 
 // download serves a file, or the part of it that is asked for.
@@ -232,7 +236,7 @@ func (a *api) sendFile(w http.ResponseWriter, r *http.Request) error {
 	h.Set("ETag", `"`+file.ID.String()+`"`)
 	// Whatever somebody uploaded, it does nothing when it is opened by itself.
 	h.Set("Content-Security-Policy", "default-src 'none'; media-src 'self'; sandbox")
-	if r.URL.Query().Get("download") != "" || file.Kind == artifact.Upload {
+	if r.URL.Query().Get("download") != "" || file.Kind == artifact.Upload || file.Kind == artifact.Export {
 		h.Set("Content-Disposition", mime.FormatMediaType("attachment", map[string]string{"filename": path.Base(file.Name)}))
 	}
 	http.ServeContent(newDownloadWriter(w), r, "", file.CreatedAt, reader)

@@ -120,13 +120,13 @@ func (a *api) startJob(ctx context.Context, in *startIn) (*jobOut, error) {
 	}
 	n.Key = in.Key
 	switch {
-	case !p.MayStart(n.External):
+	case n.External && !p.MayStart(true): // of the others, Prepare says who may
 		return nil, fmt.Errorf("%w: start such a job", auth.ErrForbidden)
 	case (n.Owner != p.User || len(n.Watchers) > 0) && !p.MayStartForOthers():
 		return nil, fmt.Errorf("%w: start jobs that concern others", auth.ErrForbidden)
 	}
 	if !n.External {
-		if err := a.Validate(n.Kind, n.Args); err != nil {
+		if n.Args, err = a.Prepare(p, n.Owner, n.Kind, n.Args); err != nil {
 			return nil, err
 		}
 	}
@@ -203,7 +203,15 @@ func (a *api) retryJob(ctx context.Context, in *jobIn) (*jobOut, error) {
 	if err != nil {
 		return nil, err
 	}
-	j, err := a.Jobs.RetryJob(ctx, in.ID, actor)
+	j, err := a.Jobs.Job(ctx, in.ID)
+	if err != nil {
+		return nil, err
+	}
+	// Who asks may see less than who started it, or than they did then.
+	if _, err := a.Prepare(principalOf(ctx), j.Owner, j.Kind, j.Args); err != nil {
+		return nil, err
+	}
+	j, err = a.Jobs.RetryJob(ctx, in.ID, actor)
 	return &jobOut{j}, err
 }
 

@@ -111,9 +111,9 @@ func start(t *testing.T, db *postgres.DB, change ...func(*httpapi.Deps)) *server
 	group.Go(func() error { return follower.Run(ctx) })
 	group.Go(func() error { return eventlog.NewSequencer(db, log, eventlog.Config{}).Run(ctx) })
 	deps := httpapi.Deps{
-		Node: "test", Log: log, Tokens: s.key, Jobs: jobs{db}, Artifacts: db, Snapshots: db, Broker: follower, Hub: s.hub, Blobs: s.blobs,
-		App:      fstest.MapFS{"index.html": {Data: []byte("<p>the app</p>")}, "assets/a-1.js": {Data: []byte("1")}, "favicon.svg": {Data: []byte("<svg/>")}},
-		Validate: validate, Ping: db.Ping, Presets: []httpapi.Preset{{Name: "mp4"}},
+		Node: "test", Log: log, Tokens: s.key, Links: s.key, Jobs: jobs{db}, Artifacts: db, Snapshots: db, Broker: follower, Hub: s.hub, Blobs: s.blobs,
+		App:     fstest.MapFS{"index.html": {Data: []byte("<p>the app</p>")}, "assets/a-1.js": {Data: []byte("1")}, "favicon.svg": {Data: []byte("<svg/>")}},
+		Prepare: prepare, Ping: db.Ping, Presets: []httpapi.Preset{{Name: "mp4"}},
 	}
 	deps.Connections = db
 	for _, c := range change {
@@ -140,11 +140,14 @@ func start(t *testing.T, db *postgres.DB, change ...func(*httpapi.Deps)) *server
 	return s
 }
 
-func validate(kind string, _ json.RawMessage) error {
-	if kind != "test" {
-		return &job.InvalidError{Field: "kind", Reason: "not a kind"}
+func prepare(p auth.Principal, _, kind string, args json.RawMessage) (json.RawMessage, error) {
+	switch {
+	case !p.MayStart(false):
+		return nil, auth.ErrForbidden
+	case kind != "test":
+		return nil, &job.InvalidError{Field: "kind", Reason: "not a kind"}
 	}
-	return nil
+	return args, nil
 }
 
 // token signs a token for the user.

@@ -24,6 +24,7 @@ const (
 	requestIDKey contextKey = iota
 	principalKey
 	clientKey
+	linkKey
 )
 
 // withRequestID gives the request an id: the client's if it is sane, else one of

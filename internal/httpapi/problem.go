@@ -30,6 +30,7 @@ var (
 	errNotReady    = errors.New("the database does not answer")
 	errCutOff      = errors.New("the file did not arrive whole")
 	errBadQuery    = errors.New("not a query that this route takes")
+	errNoLink      = errors.New("it is a folder of files, and a link leads to one")
 	errTooSlow     = fmt.Errorf("nothing came for %v", idleTransfer)
 )
 
@@ -40,6 +41,9 @@ func problemTable() []problemRow {
 		{auth.ErrNoToken, http.StatusUnauthorized, "not-signed-in", "You are not signed in", false},
 		{auth.ErrExpired, http.StatusUnauthorized, "token-expired", "Your sign-in has expired", false},
 		{auth.ErrBadToken, http.StatusUnauthorized, "bad-token", "The token is not valid", false},
+		{auth.ErrBadLink, http.StatusForbidden, "bad-link", "The link is not valid", false},
+		{auth.ErrLinkExpired, http.StatusForbidden, "link-expired", "The link has expired", false},
+		{errNoLink, http.StatusUnprocessableEntity, "no-link", "There are no links to such files", false},
 		{auth.ErrForbidden, http.StatusForbidden, "forbidden", "You may not do this", true},
 		{errCrossOrigin, http.StatusForbidden, "cross-origin", "Requests from other sites are refused", false},
 		{event.ErrBadCursor, http.StatusBadRequest, "bad-cursor", "The cursor is malformed", true},

@@ -30,9 +30,11 @@ func (w Work) work(ctx context.Context, t task) (product, error) {
 // TestKind is the kind of job that a test pool works.
 const TestKind = "test"
 
-// NewTestPool returns a pool that does the work, beside videos.
+// NewTestPool returns a pool that does the work, beside those of Herald.
 func NewTestPool(c Config, w Work) (*Pool, error) {
-	return newPool(c, map[string]kind{TestKind: w, videoKind: &video{store: c.Store, blobs: c.Blobs, tools: c.Tools}})
+	kinds := c.kinds()
+	kinds[TestKind] = w
+	return newPool(c, kinds)
 }
 
 // AcceptTests makes the queue take jobs of TestKind.

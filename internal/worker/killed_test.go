@@ -1,13 +1,20 @@
 package worker_test
 
 import (
+	"bytes"
 	"context"
+	"io/fs"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"testing"
+	"time"
+
+	"github.com/google/uuid"
+	"github.com/jackc/pgx/v5"
 
 	"herald/internal/artifact"
+	"herald/internal/export"
 	"herald/internal/job"
 	"herald/internal/worker"
 )
@@ -16,7 +23,9 @@ import (
 const (
 	childURL = "HERALD_TEST_WORKER_URL"
 	childDir = "HERALD_TEST_WORKER_DIR"
-	victim   = "victim"
+	// childStep is where its exports halt: query, rows, whole or stored.
+	childStep = "HERALD_TEST_WORKER_STEP"
+	victim    = "victim"
 )
 
 // runChild works jobs as the node victim, none of which ever ends.
@@ -25,7 +34,11 @@ func runChild(url, dir string) error {
 	if err != nil {
 		return err
 	}
-	pool, err := worker.NewTestPool(s.config(victim), func(ctx context.Context, t worker.Task) ([]artifact.Artifact, error) {
+	c := s.config(victim)
+	if step := os.Getenv(childStep); step != "" {
+		c.Exports, c.Store = halting{s.exports, step, s}, haltingStore{c.Store, step, s}
+	}
+	pool, err := worker.NewTestPool(c, func(ctx context.Context, t worker.Task) ([]artifact.Artifact, error) {
 		if err := os.WriteFile(filepath.Join(t.Folder, "half"), []byte("half a film"), 0o600); err != nil {
 			return nil, err
 		}
@@ -47,15 +60,22 @@ func runChild(url, dir string) error {
 // startVictim starts a node in a process of its own and gives it a job.
 func (b *bench) startVictim(t *testing.T) (*exec.Cmd, job.Job) {
 	t.Helper()
+	child := b.startChild(t, "")
+	j := b.create(t, worker.TestKind, `{}`)
+	return child, b.await(t, j.ID, "under way", func(j job.Job) bool { return j.Message == "under way" })
+}
+
+// startChild starts a node in a process of its own, whose exports halt at the step.
+func (b *bench) startChild(t *testing.T, step string) *exec.Cmd {
+	t.Helper()
 	child := exec.CommandContext(t.Context(), os.Args[0])
-	child.Env = append(os.Environ(), childURL+"="+b.url, childDir+"="+b.dir)
+	child.Env = append(os.Environ(), childURL+"="+b.url, childDir+"="+b.dir, childStep+"="+step)
 	child.Stderr = os.Stderr
 	if err := child.Start(); err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { _ = child.Wait() }) // its context kills it
-	j := b.create(t, worker.TestKind, `{}`)
-	return child, b.await(t, j.ID, "under way", func(j job.Job) bool { return j.Message == "under way" })
+	return child
 }
 
 // A node is killed in the middle of a job. Another one, or the same when it
@@ -96,4 +116,137 @@ func (b *bench) exec(t *testing.T, sql string, args ...any) {
 	if _, err := b.db.Pool().Exec(t.Context(), sql, args...); err != nil {
 		t.Fatal(err)
 	}
+}
+
+// halting is a source that halts at a step, and says so.
+type halting struct {
+	export.Source
+
+	step string
+	site *site
+}
+
+func (h halting) Read(ctx context.Context, q export.Query, sink export.Sink) error {
+	if err := h.at(ctx, "query"); err != nil {
+		return err
+	}
+	if err := h.Source.Read(ctx, q, haltingSink{sink, ctx, h}); err != nil {
+		return err
+	}
+	return h.at(ctx, "whole")
+}
+
+// at halts for good if it is the step.
+func (h halting) at(ctx context.Context, step string) error {
+	if step != h.step {
+		return nil
+	}
+	if _, err := h.site.db.Pool().Exec(ctx, "SELECT pg_notify('herald_test', $1)", step); err != nil {
+		return err
+	}
+	<-ctx.Done()
+	return ctx.Err()
+}
+
+type haltingSink struct {
+	export.Sink
+
+	ctx context.Context //nolint:containedctx // that of Read
+	h   halting
+}
+
+func (s haltingSink) Row(values [][]byte) error {
+	if err := s.Sink.Row(values); err != nil {
+		return err
+	}
+	if string(values[0]) != "9000" {
+		return nil
+	}
+	return s.h.at(s.ctx, "rows")
+}
+
+// haltingStore halts before a success is recorded.
+type haltingStore struct {
+	worker.Store
+
+	step string
+	site *site
+}
+
+func (s haltingStore) FinishJob(
+	ctx context.Context, id uuid.UUID, r job.Report, finish func(context.Context, pgx.Tx) error,
+) (job.Outcome, error) {
+	if err := (halting{step: s.step, site: s.site}).at(context.WithoutCancel(ctx), "stored"); err != nil {
+		return job.Outcome{}, err
+	}
+	return s.Store.FinishJob(ctx, id, r, finish)
+}
+
+// A node is killed at each step of an export. Nobody ever gets half a file; the
+// next attempt makes a whole one, and nothing else is left.
+func TestExportKilledAtEachStep(t *testing.T) {
+	t.Parallel()
+	for _, step := range []string{"query", "rows", "whole", "stored"} {
+		t.Run(step, func(t *testing.T) {
+			t.Parallel()
+			b := setup(t)
+			if _, err := b.changes.Exec(t.Context(), "LISTEN herald_test"); err != nil {
+				t.Fatal(err)
+			}
+			child := b.startChild(t, step)
+			j := b.start(t, `{"dataset":"rows","format":"ndjson"}`)
+			b.hear(t, "herald_test")
+			if files, err := b.db.ArtifactsOfJob(t.Context(), j.ID); err != nil || len(files) > 0 {
+				t.Errorf("half a file is offered: %v, %v", files, err)
+			}
+			if err := child.Process.Kill(); err != nil {
+				t.Fatal(err)
+			}
+			_ = child.Wait() // it was killed
+			b.exec(t, `UPDATE herald.nodes SET heartbeat_at = heartbeat_at - interval '10 s' WHERE id = $1`, victim)
+			stop := b.run(t, b.config("survivor"), noWork)
+			j = b.awaitState(t, j.ID, job.Succeeded)
+			checkState(t, j, job.Succeeded)
+			stop()
+			if content := b.made(t, j); j.Attempt != 2 || bytes.Count(content, []byte("\n")) != 10_000 {
+				t.Errorf("attempt %d made %d rows, want 2 and 10000", j.Attempt, bytes.Count(content, []byte("\n")))
+			}
+			if left := filesBelow(t, filepath.Join(b.dir, "blobs")); len(left) != 1 {
+				t.Errorf("the store has %v, want the one file", left)
+			}
+			if files := b.files(t); len(files) > 0 {
+				t.Errorf("left behind: %v", files)
+			}
+		})
+	}
+}
+
+// hear waits for a word on the channel.
+func (b *bench) hear(t *testing.T, channel string) {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+	defer cancel()
+	for {
+		n, err := b.changes.WaitForNotification(ctx)
+		if err != nil {
+			t.Fatalf("waiting for the export to halt: %v", err)
+		}
+		if n.Channel == channel {
+			return
+		}
+	}
+}
+
+func filesBelow(t *testing.T, dir string) []string {
+	t.Helper()
+	var files []string
+	if err := filepath.WalkDir(dir, func(path string, d fs.DirEntry, err error) error {
+		if err == nil && !d.IsDir() {
+			files = append(files, path)
+		}
+		return err
+	}); err != nil {
+		t.Fatal(err)
+	}
+	return files
 }

@@ -39,6 +39,8 @@ type site struct {
 	blobs *blob.Bucket
 	work  string
 	tools ffmpeg.Tools
+
+	exports *postgres.Exports
 }
 
 func newSite(ctx context.Context, url, dir string) (*site, error) {
@@ -56,7 +58,11 @@ func newSite(ctx context.Context, url, dir string) (*site, error) {
 		return nil, err
 	}
 	blobs, err := fileblob.OpenBucket(filepath.Join(dir, "blobs"), &fileblob.Options{CreateDir: true, NoTempDir: true, Metadata: fileblob.MetadataDontWrite})
-	return &site{db: db, queue: queue, blobs: blobs, work: filepath.Join(dir, "work"), tools: tools}, err
+	if err != nil {
+		return nil, err
+	}
+	exports, err := newExports(url)
+	return &site{db: db, queue: queue, blobs: blobs, work: filepath.Join(dir, "work"), tools: tools, exports: exports}, err
 }
 
 // bench is a site under test, and an ear for what changes there.
@@ -91,7 +97,7 @@ func setup(t *testing.T) *bench {
 func (s *site) config(node string) worker.Config {
 	return worker.Config{
 		Node: node, Log: slog.New(slog.DiscardHandler), Store: s.db, Pool: s.db.Pool(), Schema: migrations.QueueSchema,
-		Blobs: s.blobs, Tools: s.tools,
+		Blobs: s.blobs, Tools: s.tools, Exports: s.exports,
 		Reports: progress.New(s.db, progress.Config{Pace: 50 * time.Millisecond}), WorkDir: s.work, Workers: 2,
 		Rescue: func(ctx context.Context, silence time.Duration) (int, error) {
 			return s.db.RescueJobs(ctx, silence, s.queue)

@@ -17,6 +17,7 @@ import (
 	"gocloud.dev/blob"
 
 	"herald/internal/artifact"
+	"herald/internal/export"
 	"herald/internal/ffmpeg"
 	"herald/internal/job"
 	"herald/internal/progress"
@@ -52,6 +53,7 @@ type Config struct {
 	Schema  string // of River's tables
 	Blobs   *blob.Bucket
 	Tools   ffmpeg.Tools
+	Exports export.Source
 	Reports *progress.Reporter
 	WorkDir string // for files under way; the nodes of a machine may share it, and remove what dead ones left
 	Workers int    // jobs worked at once
@@ -101,7 +103,15 @@ type product struct {
 
 // NewPool returns a Pool that does nothing until Run, which may be called once.
 func NewPool(c Config) (*Pool, error) {
-	return newPool(c, map[string]kind{videoKind: &video{store: c.Store, blobs: c.Blobs, tools: c.Tools}})
+	return newPool(c, c.kinds())
+}
+
+// kinds are the kinds of job that Herald brings.
+func (c Config) kinds() map[string]kind {
+	return map[string]kind{
+		VideoKind:  &video{store: c.Store, blobs: c.Blobs, tools: c.Tools},
+		ExportKind: &exports{source: c.Exports, blobs: c.Blobs},
+	}
 }
 
 func newPool(c Config, kinds map[string]kind) (*Pool, error) {

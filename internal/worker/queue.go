@@ -42,7 +42,7 @@ func NewQueue(pool *pgxpool.Pool, schema string, log *slog.Logger) (*Queue, erro
 	if err != nil {
 		return nil, fmt.Errorf("make the queue: %w", err)
 	}
-	return &Queue{client: client, kinds: []string{videoKind}}, nil
+	return &Queue{client: client, kinds: []string{VideoKind, ExportKind}}, nil
 }
 
 // maxSnoozes stands in for River's limit of attempts. Herald counts attempts
@@ -72,10 +72,10 @@ func (q *Queue) CancelTx(ctx context.Context, tx pgx.Tx, queueID int64) error {
 	return err
 }
 
-// ValidateArgs says what is wrong with the args of a new job of the kind, as a
-// *job.InvalidError.
-func ValidateArgs(kind string, args json.RawMessage) error {
-	if kind != videoKind {
+// CheckArgs says what is wrong with the args of a new job of any kind but exports,
+// for which there is PrepareExport, as a *job.InvalidError.
+func CheckArgs(kind string, args json.RawMessage) error {
+	if kind != VideoKind {
 		return unknownKind(kind)
 	}
 	_, err := parseVideo(args)
@@ -83,7 +83,7 @@ func ValidateArgs(kind string, args json.RawMessage) error {
 }
 
 func unknownKind(kind string) error {
-	return &job.InvalidError{Field: "kind", Reason: fmt.Sprintf("%q is not a kind of job: want %q", kind, videoKind)}
+	return &job.InvalidError{Field: "kind", Reason: fmt.Sprintf("%q is not a kind of job: want %q or %q", kind, VideoKind, ExportKind)}
 }
 
 // quieter makes River log what is wrong, and keep its daily life for debugging.

@@ -10,6 +10,7 @@ import (
 
 	"github.com/riverqueue/river"
 
+	"herald/internal/export"
 	"herald/internal/ffmpeg"
 	"herald/internal/job"
 	"herald/internal/progress"
@@ -47,7 +48,9 @@ func backoff(attempt int) time.Duration {
 func isPermanent(err error) bool {
 	var invalid *job.InvalidError
 	var panicked *panicError
-	return errors.Is(err, ffmpeg.ErrNotMedia) || errors.Is(err, ffmpeg.ErrNoVideo) || errors.Is(err, ffmpeg.ErrNoAudio) ||
+	var query *export.QueryError
+	return errors.As(err, &query) || errors.Is(err, export.ErrValue) || errors.Is(err, export.ErrColumns) ||
+		errors.Is(err, ffmpeg.ErrNotMedia) || errors.Is(err, ffmpeg.ErrNoVideo) || errors.Is(err, ffmpeg.ErrNoAudio) ||
 		errors.Is(err, ffmpeg.ErrNothing) || errors.Is(err, errNoInput) || errors.As(err, &invalid) || errors.As(err, &panicked)
 }
 

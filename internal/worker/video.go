@@ -18,11 +18,10 @@ import (
 	"herald/internal/artifact"
 	"herald/internal/ffmpeg"
 	"herald/internal/job"
-	"herald/internal/progress"
 )
 
-// videoKind is the kind of job that processes a video.
-const videoKind = "video"
+// VideoKind is the kind of job that processes a video.
+const VideoKind = "video"
 
 // longestTest is the longest test film, in seconds.
 const longestTest = 600
@@ -129,21 +128,6 @@ func (v *video) work(ctx context.Context, t task) (product, error) {
 	return f.keep(ctx)
 }
 
-// enter begins a step. That it cannot be recorded now is no reason to stop the
-// work: it is then recorded with the next progress.
-func (f *film) enter(ctx context.Context, step string) error {
-	r := job.Report{Step: step}
-	err := f.attempt.Report(ctx, r)
-	if err == nil || refused(err) || errors.Is(err, progress.ErrOver) || errors.Is(err, progress.ErrCancelled) {
-		return err
-	}
-	if ctx.Err() != nil {
-		return context.Cause(ctx)
-	}
-	f.attempt.Progress(r)
-	return nil
-}
-
 // follow turns ffmpeg's progress into the job's, for an output of the length.
 func (f *film) follow(length time.Duration, frames int64) func(ffmpeg.Progress) {
 	return func(p ffmpeg.Progress) {
@@ -173,14 +157,14 @@ func (f *film) follow(length time.Duration, frames int64) func(ffmpeg.Progress) 
 // is made now.
 func (f *film) fetch(ctx context.Context) error {
 	if test := f.args.Source.Test; test != nil {
-		if err := f.enter(ctx, stepGenerate); err != nil {
+		if err := enter(ctx, f.attempt, stepGenerate); err != nil {
 			return err
 		}
 		length := time.Duration(test.Seconds) * time.Second
 		const testRate = 30
 		return f.tools.MakeTest(ctx, length, f.input, f.follow(length, int64(test.Seconds)*testRate))
 	}
-	if err := f.enter(ctx, stepProbe); err != nil {
+	if err := enter(ctx, f.attempt, stepProbe); err != nil {
 		return err
 	}
 	upload, err := f.store.Artifact(ctx, f.args.Source.Upload)
@@ -198,7 +182,7 @@ func (f *film) fetch(ctx context.Context) error {
 }
 
 func (f *film) probe(ctx context.Context) (err error) {
-	if err := f.enter(ctx, stepProbe); err != nil {
+	if err := enter(ctx, f.attempt, stepProbe); err != nil {
 		return err
 	}
 	if f.media, err = f.tools.Probe(ctx, f.input); err != nil {
@@ -208,7 +192,7 @@ func (f *film) probe(ctx context.Context) (err error) {
 }
 
 func (f *film) transcode(ctx context.Context) error {
-	if err := f.enter(ctx, stepTranscode); err != nil {
+	if err := enter(ctx, f.attempt, stepTranscode); err != nil {
 		return err
 	}
 	report := f.follow(f.media.Duration, f.media.Frames())
@@ -221,7 +205,7 @@ func (f *film) thumbnails(ctx context.Context) (err error) {
 	if f.preset.Height == 0 {
 		return nil
 	}
-	if err := f.enter(ctx, stepThumbnails); err != nil {
+	if err := enter(ctx, f.attempt, stepThumbnails); err != nil {
 		return err
 	}
 	f.strip, err = f.tools.Thumbnails(ctx, f.media, f.input, f.folder)
@@ -231,7 +215,7 @@ func (f *film) thumbnails(ctx context.Context) (err error) {
 // keep puts the output into the blob store. Nobody can get at it before the
 // job's success is recorded.
 func (f *film) keep(ctx context.Context) (product, error) {
-	if err := f.enter(ctx, stepStore); err != nil {
+	if err := enter(ctx, f.attempt, stepStore); err != nil {
 		return product{}, err
 	}
 	var made product

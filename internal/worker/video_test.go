@@ -19,7 +19,7 @@ import (
 	"herald/internal/worker"
 )
 
-func TestValidateArgs(t *testing.T) {
+func TestCheckArgs(t *testing.T) {
 	t.Parallel()
 	for _, tt := range []struct{ kind, args, field string }{
 		{"video", `{"source":{"test":{"seconds":20}},"preset":"hls"}`, ""},
@@ -36,15 +36,15 @@ func TestValidateArgs(t *testing.T) {
 		{"video", `{"source":{"test":{"seconds":0}},"preset":"hls"}`, "args.source.test.seconds"},
 		{"video", `{"source":{"test":{"seconds":601}},"preset":"hls"}`, "args.source.test.seconds"},
 	} {
-		err := worker.ValidateArgs(tt.kind, json.RawMessage(tt.args))
+		err := worker.CheckArgs(tt.kind, json.RawMessage(tt.args))
 		var invalid *job.InvalidError
 		if field := ""; errors.As(err, &invalid) {
 			field = invalid.Field
 			if field != tt.field {
-				t.Errorf("ValidateArgs(%s, %s) blames %s, want %q", tt.kind, tt.args, err, tt.field)
+				t.Errorf("CheckArgs(%s, %s) blames %s, want %q", tt.kind, tt.args, err, tt.field)
 			}
 		} else if err != nil || tt.field != "" {
-			t.Errorf("ValidateArgs(%s, %s) = %v, want an *InvalidError for %q", tt.kind, tt.args, err, tt.field)
+			t.Errorf("CheckArgs(%s, %s) = %v, want an *InvalidError for %q", tt.kind, tt.args, err, tt.field)
 		}
 	}
 }
