@@ -27,6 +27,7 @@ type cli struct {
 
 	Stream       streamCmd       `cmd:"" help:"Streams: what a connection and a delivery cost, against a bare loop of writes and an ordinary handler."`
 	StreamServer streamServerCmd `cmd:"" hidden:""`
+	Export       exportCmd       `cmd:"" help:"Exports of a million events against psql's \\copy: wall time, memory, size."`
 }
 
 // output is how the figures are shown.
