@@ -143,6 +143,7 @@ func (b *build) api(ctx context.Context, ready func(net.Addr)) error {
 		Presets:  presets(), Ping: b.db.Ping, App: web.App(),
 		Metrics: telemetry.Metrics(sequencing, following, streaming, limiting, present, eventlog.NewBacklogMetrics(b.db.Backlog)),
 		Limits:  streamLimits(ctx, b.config, b.log), StreamMetrics: limiting, TrustedProxies: b.config.TrustedProxies,
+		AckInterval: b.config.AckInterval,
 	})
 	listener, err := listen(ctx, b.config.Addr)
 	if err != nil {

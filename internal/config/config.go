@@ -40,6 +40,7 @@ type Config struct {
 	MaxStreamsPerAddress int           `help:"Streams from one address open at once on this node." default:"1000" env:"HERALD_MAX_STREAMS_PER_ADDRESS"`
 	MaxStreamTopics      int           `help:"Topics that one stream may follow." default:"100" env:"HERALD_MAX_STREAM_TOPICS"`
 	Heartbeat            time.Duration `help:"How often a stream shows that it is alive; proxies must wait longer than that." default:"15s" env:"HERALD_HEARTBEAT"`
+	AckInterval          time.Duration `help:"How often a client is to say how far it has come; 0: not at all." default:"10s" env:"HERALD_ACK_INTERVAL"`
 
 	LogLevel  string `help:"Least level logged: debug, info, warn or error." enum:"debug,info,warn,error" default:"info" env:"HERALD_LOG_LEVEL"`
 	LogFormat string `help:"How to log: text or json." enum:"text,json" default:"text" env:"HERALD_LOG_FORMAT"`
@@ -102,6 +103,10 @@ func (c *Config) checkStreams() error {
 	}
 	if c.Heartbeat != 0 && (c.Heartbeat < least || c.Heartbeat > most) {
 		return fmt.Errorf("--heartbeat %v: want %v to %v", c.Heartbeat, least, most)
+	}
+	const leastAck, mostAck = time.Second, time.Hour
+	if c.AckInterval != 0 && (c.AckInterval < leastAck || c.AckInterval > mostAck) {
+		return fmt.Errorf("--ack-interval %v: want %v to %v, or 0 for no acknowledgements", c.AckInterval, leastAck, mostAck)
 	}
 	return nil
 }

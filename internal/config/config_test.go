@@ -49,6 +49,9 @@ func TestCompleteNamesTheSettingToChange(t *testing.T) {
 		{"fewer than no streams from an address", func(c *config.Config) { c.MaxStreamsPerAddress = -1 }, "--max-streams-per-address"},
 		{"a heart that races", func(c *config.Config) { c.Heartbeat = time.Millisecond }, "--heartbeat"},
 		{"a heart that stops", func(c *config.Config) { c.Heartbeat = time.Hour }, "--heartbeat"},
+		{"acks without end", func(c *config.Config) { c.AckInterval = 999 * time.Millisecond }, "--ack-interval"},
+		{"acks before time", func(c *config.Config) { c.AckInterval = -time.Second }, "--ack-interval"},
+		{"acks that nobody waits for", func(c *config.Config) { c.AckInterval = 2 * time.Hour }, "--ack-interval"},
 		{"no upload", func(c *config.Config) { c.MaxUploadSize = 0 }, "--max-upload-size"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
@@ -59,6 +62,17 @@ func TestCompleteNamesTheSettingToChange(t *testing.T) {
 				t.Errorf("Complete() = %v, want an error that names %s", err, tt.want)
 			}
 		})
+	}
+}
+
+func TestCompleteTakesAckIntervals(t *testing.T) {
+	t.Parallel()
+	for _, interval := range []time.Duration{0, time.Second, 10 * time.Second, time.Hour} {
+		c := valid(t)
+		c.AckInterval = interval
+		if err := c.Complete(); err != nil || c.AckInterval != interval {
+			t.Errorf("Complete() with AckInterval %v = %v, and it is %v", interval, err, c.AckInterval)
+		}
 	}
 }
 

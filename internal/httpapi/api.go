@@ -109,6 +109,10 @@ type Deps struct {
 	// from (X-Forwarded-For, X-Forwarded-Proto); by default nobody's is.
 	TrustedProxies []netip.Prefix
 
+	// AckInterval is how often clients are to say how far they have come, as
+	// stream.open tells them; 0: not at all.
+	AckInterval time.Duration
+
 	Limits        Limits         // on the streams that are open at once
 	StreamMetrics *StreamMetrics // is told of the streams; by default nobody is
 

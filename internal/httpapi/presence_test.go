@@ -10,12 +10,14 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 	"github.com/google/uuid"
 
 	"herald/internal/auth"
 	"herald/internal/event"
+	"herald/internal/httpapi"
 	"herald/internal/hub"
 	"herald/internal/postgres"
 	"herald/internal/presence"
@@ -195,6 +197,26 @@ func TestParity_08_AcksByAnyNode(t *testing.T) {
 		}
 	}
 	stands(last, last, true)
+}
+
+func TestParity_08_TheAckIntervalIsTold(t *testing.T) {
+	t.Parallel()
+	for name, interval := range map[string]time.Duration{"set": 3 * time.Second, "off": 0} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			s := setup(t, func(d *httpapi.Deps) { d.AckInterval = interval })
+			demo := s.token(t, "demo")
+			for _, resume := range [][]string{nil, {"Last-Event-ID: 0"}} {
+				open := s.follow(t, demo, "", resume...).next("stream.open").Data
+				told := struct {
+					Ack *int64 `json:"ack_ms"`
+				}{}
+				if err := json.Unmarshal([]byte(open), &told); err != nil || told.Ack == nil || *told.Ack != interval.Milliseconds() {
+					t.Errorf("stream.open is %s, %v, want ack_ms %d", open, err, interval.Milliseconds())
+				}
+			}
+		})
+	}
 }
 
 func TestParity_10_AClientThatIsGoneIsNotThere(t *testing.T) {

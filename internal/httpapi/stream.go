@@ -401,7 +401,8 @@ func (s *streamServer) open(o opening) []byte {
 	topics := append(slices.Clone(s.ask.topics), event.ClientTopic(s.ask.clientID))
 	b = appendJSON(b, "", streamOpen, map[string]any{
 		"client_id": s.ask.clientID, "node": s.api.Node, "user": s.ask.principal.User, "topics": topics,
-		"heartbeat_ms": s.api.Hub.Heartbeat().Milliseconds(), "head": o.from, "resumed": o.snapshot == nil,
+		"heartbeat_ms": s.api.Hub.Heartbeat().Milliseconds(), "ack_ms": s.api.AckInterval.Milliseconds(),
+		"head": o.from, "resumed": o.snapshot == nil,
 	})
 	if o.reset != "" {
 		b = appendJSON(b, "", streamReset, map[string]string{"reason": o.reset})
