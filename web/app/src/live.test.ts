@@ -53,6 +53,7 @@ function opened(change: { head?: number; resumed?: boolean } = {}): StreamEvent 
       user: "demo",
       topics: [],
       heartbeat_ms: 15_000,
+      ack_ms: 0,
       head: 10,
       resumed: false,
       ...change,

@@ -1,6 +1,7 @@
 import { afterEach, beforeEach, expect, test, vi } from "vitest";
 import type { HeraldError } from "./error.js";
 import { EventStream, type StreamState } from "./stream.js";
+import { Server, stubPage } from "./testing.js";
 import type { StreamEvent } from "./wire.js";
 
 beforeEach(() => {
@@ -11,76 +12,6 @@ afterEach(() => {
   vi.useRealTimers();
   vi.unstubAllGlobals();
 });
-
-/** A connection that the test plays the server of. */
-class Connection {
-  readonly #controller: ReadableStreamDefaultController<Uint8Array>;
-
-  constructor(
-    readonly url: string,
-    readonly headers: Record<string, string>,
-    controller: ReadableStreamDefaultController<Uint8Array>,
-  ) {
-    this.#controller = controller;
-  }
-
-  async send(text: string): Promise<void> {
-    this.#controller.enqueue(new TextEncoder().encode(text));
-    await vi.advanceTimersByTimeAsync(0);
-  }
-
-  async open(heartbeat = 15_000): Promise<void> {
-    await this.send(`event: stream.open\ndata: {"heartbeat_ms":${String(heartbeat)},"head":0}\n\n`);
-  }
-
-  async snapshot(seq: number): Promise<void> {
-    await this.send(`id: ${String(seq)}\nevent: stream.snapshot\ndata: {"jobs":[]}\n\n`);
-  }
-
-  async event(seq: number): Promise<void> {
-    const data = JSON.stringify({ seq, type: "job.step", data: {} });
-    await this.send(`id: ${String(seq)}\nevent: job.step\ndata: ${data}\n\n`);
-  }
-
-  async cut(): Promise<void> {
-    this.#controller.error(new TypeError("the connection was cut"));
-    await vi.advanceTimersByTimeAsync(0);
-  }
-
-  async end(): Promise<void> {
-    this.#controller.close();
-    await vi.advanceTimersByTimeAsync(0);
-  }
-}
-
-/** A server that takes connections, or refuses them with a status. */
-class Server {
-  readonly connections: Connection[] = [];
-  refuse = 0;
-
-  readonly fetch = ((url: string, init: RequestInit) => {
-    if (this.refuse > 0) return Promise.resolve(new Response("{}", { status: this.refuse }));
-    const body = new ReadableStream<Uint8Array>({
-      start: (controller) => {
-        this.connections.push(new Connection(url, init.headers as Record<string, string>, controller));
-        init.signal?.addEventListener("abort", () => {
-          try {
-            controller.error(new DOMException("aborted", "AbortError"));
-          } catch {
-            // It has ended before.
-          }
-        });
-      },
-    });
-    return Promise.resolve(new Response(body));
-  }) as typeof fetch;
-
-  get last(): Connection {
-    const last = this.connections.at(-1);
-    if (last === undefined) throw new Error("nobody has connected");
-    return last;
-  }
-}
 
 interface Followed {
   server: Server;
@@ -283,31 +214,6 @@ test("what a handler throws is an uncaught error, and breaks nothing", async () 
   expect(stream.state).toBe("live");
   stream.close();
 });
-
-/** A browser's page, as far as a stream looks at it. */
-function stubPage() {
-  const window = new EventTarget();
-  const document = Object.assign(new EventTarget(), { visibilityState: "visible" });
-  const navigator = { onLine: true };
-  vi.stubGlobal("window", window);
-  vi.stubGlobal("document", document);
-  vi.stubGlobal("navigator", navigator);
-  const fire = async (target: EventTarget, type: string) => {
-    target.dispatchEvent(new Event(type));
-    await vi.advanceTimersByTimeAsync(0);
-  };
-  return {
-    setOnline: (onLine: boolean) => {
-      navigator.onLine = onLine;
-      return fire(window, onLine ? "online" : "offline");
-    },
-    setVisible: (visible: boolean) => {
-      document.visibilityState = visible ? "visible" : "hidden";
-      return fire(document, "visibilitychange");
-    },
-    show: () => fire(window, "pageshow"),
-  };
-}
 
 test("without a network it is offline at once, and comes back with it", async () => {
   const page = stubPage();

@@ -1,3 +1,4 @@
+import { Acks } from "./acks.js";
 import { type Backoff, fullJitter } from "./backoff.js";
 import { HeraldError } from "./error.js";
 import { type ServerSentEvent, SSEParser } from "./sse.js";
@@ -25,6 +26,15 @@ export interface EventStreamOptions {
   readonly onState?: (state: StreamState, error?: HeraldError) => void;
   /** Bounds of the wait before a reconnect; by default 250 ms and 15 s. */
   readonly backoff?: Backoff;
+  /**
+   * Whether the server is told, when it asks for it, how far onEvent has come: to the last event that it returned
+   * from. By default it is.
+   */
+  readonly acknowledge?: boolean;
+  /** Whether somebody sees what comes; by default whether the page is visible, and without a page never. */
+  readonly visible?: () => boolean;
+  /** Told of each acknowledgement that failed, for debugging: the next one makes up for it. */
+  readonly onAckError?: (err: unknown) => void;
   readonly fetch?: typeof fetch;
 }
 
@@ -45,6 +55,7 @@ export class EventStream {
   readonly #options: EventStreamOptions;
   readonly #backoff: Backoff;
   readonly #closing = new AbortController();
+  readonly #acks: Acks;
   #state: StreamState = "connecting";
   #lastId: string;
   #lastSeq = 0;
@@ -64,6 +75,15 @@ export class EventStream {
     this.#backoff = options.backoff ?? { first: 250, longest: 15_000 };
     this.#lastId = options.lastEventId ?? "";
     this.#lastSeq = Number(this.#lastId);
+    this.#acks = new Acks({
+      url: `${options.url.split("?", 1).join()}/ack`,
+      fetch: options.fetch ?? ((...args) => fetch(...args)),
+      headers: async () => ({ ...(await options.headers?.()) }),
+      visible: options.visible ?? pageVisible,
+      onError: (err) => {
+        callOut(() => options.onAckError?.(err));
+      },
+    });
     this.#listen();
     void this.#run();
   }
@@ -90,6 +110,7 @@ export class EventStream {
     if (this.#closing.signal.aborted) return;
     this.#closing.abort();
     this.#connection?.abort();
+    this.#acks.stop();
     this.#wakeUp?.();
     this.#setState("closed", error);
   }
@@ -131,6 +152,7 @@ export class EventStream {
     } finally {
       clearInterval(watch);
       connection.abort();
+      this.#acks.stop();
     }
   }
 
@@ -178,12 +200,14 @@ export class EventStream {
         this.#heartbeat = event.data.heartbeat_ms;
         this.#openedAt = Date.now();
         this.#retry = undefined;
+        this.#acknowledge(event.data);
         this.#setState("live");
         break;
       case "stream.snapshot":
         this.#lastId = id;
         this.#lastSeq = Number(id);
-        break;
+        if (this.#tell(event)) this.#acks.handled(this.#lastSeq);
+        return;
       case "stream.reset":
         this.#lastId = "";
         this.#lastSeq = 0;
@@ -200,13 +224,19 @@ export class EventStream {
     if (event.seq <= this.#lastSeq) return;
     this.#lastSeq = event.seq;
     this.#lastId = String(event.seq);
-    this.#tell(event);
+    if (this.#tell(event)) this.#acks.handled(event.seq);
   }
 
-  #tell(event: StreamEvent): void {
-    callOut(() => {
+  /** Reports whether the handler has handled it. */
+  #tell(event: StreamEvent): boolean {
+    return callOut(() => {
       this.#options.onEvent(event);
     });
+  }
+
+  #acknowledge(open: { client_id: string; ack_ms: number; resumed: boolean }): void {
+    const interval = this.#options.acknowledge === false ? 0 : Math.min(open.ack_ms, longestTimeout);
+    this.#acks.open(open.client_id, interval, open.resumed);
   }
 
   /** Cuts a connection that has said nothing for too long. */
@@ -242,6 +272,9 @@ export class EventStream {
     };
     const listeners = {
       pageshow: look,
+      pagehide: () => {
+        this.#acks.leave();
+      },
       online: () => {
         if (this.#state === "offline") this.#cutOff();
         look();
@@ -255,7 +288,9 @@ export class EventStream {
     document.addEventListener(
       "visibilitychange",
       () => {
-        if (document.visibilityState === "visible") look();
+        if (document.visibilityState !== "visible") return;
+        look();
+        this.#acks.shown();
       },
       { signal },
     );
@@ -273,14 +308,19 @@ export class EventStream {
   }
 }
 
-/** Calls code that is not ours: what it throws must not break a connection, nor be lost. */
-function callOut(call: () => void): void {
+/**
+ * Calls code that is not ours: what it throws must not break a connection, nor be lost. Reports whether it has
+ * returned.
+ */
+function callOut(call: () => void): boolean {
   try {
     call();
+    return true;
   } catch (err) {
     setTimeout(() => {
       throw err;
     });
+    return false;
   }
 }
 
@@ -292,4 +332,9 @@ function isFinal(err: HeraldError): boolean {
 /** Node has a navigator that does not know. */
 function online(): boolean {
   return typeof window === "undefined" || navigator.onLine;
+}
+
+/** Without a page, nobody sees what comes. */
+function pageVisible(): boolean {
+  return typeof document !== "undefined" && document.visibilityState === "visible";
 }

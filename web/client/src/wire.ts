@@ -141,6 +141,8 @@ export type StreamEvent =
         readonly user: string;
         readonly topics: readonly string[];
         readonly heartbeat_ms: number;
+        /** How often the server wants to know how far the client has come; 0: never. */
+        readonly ack_ms: number;
         readonly head: number;
         readonly resumed: boolean;
       };
