@@ -76,8 +76,8 @@ export class Herald {
   }
 
   /** Prints a link that signs somebody else in. */
-  async linkFor(user: string): Promise<string> {
-    const { stdout } = await promisify(execFile)(program, ["token", "--link", "--user", user], {
+  async linkFor(user: string, role = "user"): Promise<string> {
+    const { stdout } = await promisify(execFile)(program, ["token", "--link", "--user", user, "--role", role], {
       env: this.#environment(),
     });
     return stdout.trim();
