@@ -11,7 +11,7 @@ import (
 
 type streamCmd struct {
 	output
-	Only        []string `help:"Measure these alone: idle, fanout, one, burst, resume, storm, stalled." enum:"idle,fanout,one,burst,resume,storm,stalled" placeholder:"NAME"`
+	Only        []string `help:"Measure these alone: idle, fanout, one, burst, resume, storm, drain, stalled, hostile." enum:"idle,fanout,one,burst,resume,storm,drain,stalled,hostile" placeholder:"NAME"`
 	Connections int      `help:"How many clients connect." default:"10000"`
 	CPUProfile  string   `name:"cpuprofile" help:"Write a CPU profile of Herald's last server to this file, of what follows when its clients are connected." type:"path"`
 }
@@ -36,7 +36,10 @@ type streamPlan struct {
 	missed      int // events that a client resumes after
 	resumes     int
 	restarts    int
-	stalled     int // clients that do not read
+	drains      int   // times a node ends with all connected
+	stalled     int   // clients that do not read
+	steadies    int   // events to everyone, beside a crowd and without one
+	leftover    int64 // bytes of memory that may be left of a crowd, beside the log's growth
 }
 
 // streamBench is one run.
@@ -52,11 +55,11 @@ type streamBench struct {
 func (c *streamCmd) Run(ctx context.Context) error {
 	p := streamPlan{
 		rounds: 5, connections: c.Connections, few: 1000, fanouts: 20, singles: 15, bursts: 10, latencies: 2000,
-		missed: 10_000, resumes: 20, restarts: 5, stalled: 1000,
+		missed: 10_000, resumes: 20, restarts: 5, drains: 5, stalled: 1000, steadies: 1000, leftover: 16 << 20,
 	}
 	if c.Quick {
-		p.rounds, p.fanouts, p.singles, p.bursts, p.latencies = 1, 4, 6, 2, 500
-		p.resumes, p.restarts = 7, 1
+		p.rounds, p.fanouts, p.singles, p.bursts, p.latencies = 1, 3, 3, 2, 300
+		p.resumes, p.restarts, p.drains, p.steadies = 3, 1, 1, 150
 	}
 	p, err := p.fit(os.Stderr)
 	if err != nil {
@@ -112,8 +115,8 @@ func (b *streamBench) measure(ctx context.Context, only []string) error {
 	}{
 		{"resume", b.resumeFromMemory},
 		{"resume", b.resumeFromLog},
-		{"storm", b.storm},
 		{"stalled", b.stall},
+		{"hostile", b.hostile},
 	} {
 		if !asked(m.name) {
 			continue
@@ -122,11 +125,36 @@ func (b *streamBench) measure(ctx context.Context, only []string) error {
 			return fmt.Errorf("%s: %w", m.name, err)
 		}
 	}
+	if ends := chosen(asked, named{"storm", b.storm}, named{"drain", b.drain}); len(ends) > 0 {
+		return b.connected(ctx, ours, b.plan.connections, false, ends...)
+	}
 	return nil
 }
 
 // measureFunc measures an engine whose clients are connected.
 type measureFunc func(ctx context.Context, s *session, engine string) error
+
+type named struct {
+	name    string
+	measure measureFunc
+}
+
+// chosen returns those that are asked for. An error of theirs tells the name.
+func chosen(asked func(string) bool, all ...named) []measureFunc {
+	var measures []measureFunc
+	for _, m := range all {
+		if !asked(m.name) {
+			continue
+		}
+		measures = append(measures, func(ctx context.Context, s *session, engine string) error {
+			if err := m.measure(ctx, s, engine); err != nil {
+				return fmt.Errorf("%s: %w", m.name, err)
+			}
+			return nil
+		})
+	}
+	return measures
+}
 
 // visit measures one engine.
 func (b *streamBench) visit(ctx context.Context, engine string, asked func(string) bool) error {
@@ -135,15 +163,7 @@ func (b *streamBench) visit(ctx context.Context, engine string, asked func(strin
 			return err
 		}
 	}
-	var measures []measureFunc
-	for _, m := range []struct {
-		name    string
-		measure measureFunc
-	}{{"fanout", b.fanout}, {"one", b.oneToOne}, {"burst", b.burst}} {
-		if asked(m.name) {
-			measures = append(measures, m.measure)
-		}
-	}
+	measures := chosen(asked, named{"fanout", b.fanout}, named{"one", b.oneToOne}, named{"burst", b.burst})
 	if len(measures) == 0 && !asked("idle") {
 		return nil
 	}

@@ -35,7 +35,8 @@ func smallBench() *streamBench {
 		output: output{PostgresBin: os.Getenv("HERALD_POSTGRES_BIN")},
 		plan: streamPlan{
 			rounds: 1, connections: 20, few: 5, fanouts: 2, singles: 2, bursts: 2, latencies: 7,
-			missed: 250, resumes: 2, restarts: 2, stalled: 3,
+			missed: 250, resumes: 2, restarts: 2, drains: 2, stalled: 3, steadies: 20,
+			leftover: 1 << 30, // the race detector's memory is not given back
 		},
 		secret: bytes.Repeat([]byte("k"), 32), taken: make(samples),
 	}
@@ -53,8 +54,9 @@ func TestStreamMeasuresEverything(t *testing.T) {
 	}
 	for _, key := range []string{
 		"idle_bytes_per_conn", "fanout_cpu_ratio", "fanout_5_cpu_ratio", "one_to_one_ratio", "burst_cpu_us", "allocs_per_delivery",
-		"resume_memory_ms", "resume_log_ms", "storm_queries", "storm_s", "stalled_bytes_per_conn", "bare_burst_cpu_us",
-		"ordinary_fanout_latency_p99_ms",
+		"resume_memory_ms", "resume_log_ms", "storm_queries", "storm_s", "drain_s", "drain_retry_spread_ms", "stalled_bytes_per_conn", "bare_burst_cpu_us",
+		"ordinary_fanout_latency_p99_ms", "calm_latency_p99_ms", "hostile_latency_p99_ms", "hostile_cost_ms", "hostile_connects_per_s",
+		"hostile_goroutines_left", "hostile_descriptors_left", "hostile_memory_left_mib",
 	} {
 		if !got[key] {
 			t.Errorf("there is no figure %s", key)
@@ -191,11 +193,107 @@ func TestScannerRefuses(t *testing.T) {
 		head + "id: 2\ndata: 1\n\nid: 2\ndata:\n\n": "repeated",
 		head + "id: 2\ndata: 1\n\nid: 1\ndata:\n\n": "out of order",
 		head + "id: x\ndata: 1\n\n":                 `id "x"`,
+		head + "retry: soon\n\n":                    `"soon"`,
 	} {
 		var s scanner
 		if err := s.feed([]byte(text), func(event.Seq) {}); err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("feed(%q) = %v, want %q", text, err, want)
 		}
+	}
+}
+
+// How a stream may end, and how it may not.
+func TestScannerEnd(t *testing.T) {
+	t.Parallel()
+	const (
+		head    = "HTTP/1.1 200 OK\r\n\r\nretry: 900\n\nevent: stream.open\ndata: {}\n\nid: 4\nevent: job.step\ndata: {}\n\n"
+		closing = "event: stream.closing\ndata: {\"retry_ms\":250}\n\n"
+	)
+	for text, want := range map[string]string{
+		head + "retry: 250\n\n" + closing: "",
+		head:                              "last words",
+		head + closing:                    "last words",
+		head + "retry: 250\n\n" + closing + ":\n\n":                "last words",
+		head + "retry: 250\n\n" + closing + "id: 5\ndata: {}\n\n":  "last words",
+		head + "retry: 250\n\n:\n\n" + closing:                     "last words",
+		head + "retry: 250\n\n" + closing[:len(closing)-1]:         "within a frame",
+		head + "retry: 250\n\n" + closing + "id: 5\nevent: job.st": "within a frame",
+	} {
+		for cut := range len(text) {
+			var s scanner
+			for _, part := range []string{text[:cut], text[cut:]} {
+				if err := s.feed([]byte(part), func(event.Seq) {}); err != nil {
+					t.Fatalf("feed(%q), cut at %d: %v", text, cut, err)
+				}
+			}
+			err := s.end()
+			if want == "" && (err != nil || s.closing != 250*time.Millisecond) || want != "" && (err == nil || !strings.Contains(err.Error(), want)) {
+				t.Fatalf("end() after %q, cut at %d = %v, to come back after %v; want %q", text, cut, err, s.closing, want)
+			}
+		}
+	}
+}
+
+// A node that ends without a word to its streams fails the run, also where they
+// may end.
+func TestAnEndWithoutLastWordsFailsTheRun(t *testing.T) {
+	t.Parallel()
+	s := connectThree(t, bare)
+	s.fleet.mayEnd(true)
+	if err := s.stop(); err != nil {
+		t.Fatal(err)
+	}
+	err := s.fleet.wait(t.Context(), "the end", func() bool { return false })
+	if err == nil || !strings.Contains(err.Error(), "without stream.closing") {
+		t.Errorf("wait() = %v, want that stream.closing is missing", err)
+	}
+}
+
+// A stream that ends in order, but lacks an event, fails the run too.
+func TestEndedWithAGap(t *testing.T) {
+	t.Parallel()
+	for name, test := range map[string]struct {
+		got  int
+		last event.Seq
+		ok   bool
+	}{
+		"whole": {got: 3, last: 10, ok: true},
+		"a gap": {got: 2, last: 10},
+		"none":  {got: 0, last: 7, ok: true},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			f := &fleet{clients: []client{{scanner: scanner{got: test.got, last: test.last, closing: time.Second}}}}
+			retries, err := f.ended(7)
+			if (err == nil) != test.ok || test.ok && !cmp.Equal(retries, []float64{1000}) {
+				t.Errorf("ended(7) = %v, %v", retries, err)
+			}
+		})
+	}
+}
+
+// What a crowd leaves behind fails the run.
+func TestLeftovers(t *testing.T) {
+	t.Parallel()
+	const some, many = 1000, 1000 + 4096
+	before := answer{Usage: usage{Goroutines: some}, Descriptors: some, Resident: some << 20}
+	for name, test := range map[string]struct {
+		now  answer
+		want bool
+	}{
+		"nothing":     {now: before, want: true},
+		"less":        {now: answer{}, want: true},
+		"a little":    {now: answer{Usage: usage{Goroutines: some + 1}, Descriptors: some + 1, Resident: some<<20 + 1}, want: true},
+		"goroutines":  {now: answer{Usage: usage{Goroutines: many}}},
+		"descriptors": {now: answer{Descriptors: many}},
+		"memory":      {now: answer{Resident: many << 20}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			if err := leftOver(before, test.now).check(1 << 20); (err == nil) != test.want {
+				t.Errorf("check() = %v, want that it passes: %v", err, test.want)
+			}
+		})
 	}
 }
 
@@ -213,11 +311,11 @@ func (f *fakeEngine) publish(topic event.Topic, events int) (event.Seq, error) {
 	f.last += event.Seq(events)
 	return f.last, nil
 }
-func (f *fakeEngine) head() event.Seq { return f.last }
-func (*fakeEngine) address() string   { return "" }
-func (*fakeEngine) queries() int64    { return 0 }
-func (*fakeEngine) restart() error    { return nil }
-func (*fakeEngine) close() error      { return nil }
+func (f *fakeEngine) head() event.Seq               { return f.last }
+func (*fakeEngine) address() string                 { return "" }
+func (*fakeEngine) queries() int64                  { return 0 }
+func (*fakeEngine) restart() (time.Duration, error) { return 0, nil }
+func (*fakeEngine) close() error                    { return nil }
 
 func TestPublishing(t *testing.T) {
 	t.Parallel()

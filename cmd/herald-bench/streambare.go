@@ -7,6 +7,7 @@ import (
 	"strings"
 	"sync"
 	"sync/atomic"
+	"time"
 
 	"golang.org/x/sys/unix"
 
@@ -55,7 +56,9 @@ func (e *encoder) frames(topic event.Topic, events int) ([]byte, event.Seq, erro
 
 func (e *encoder) head() event.Seq { return event.Seq(e.last.Load()) }
 func (*encoder) queries() int64    { return 0 }
-func (*encoder) restart() error    { return errors.New("this engine has no log to come back to") }
+func (*encoder) restart() (time.Duration, error) {
+	return 0, errors.New("this engine has no log to come back to")
+}
 
 func newBareLoop() (*bareLoop, error) {
 	fd, err := unix.Socket(unix.AF_INET, unix.SOCK_STREAM|unix.SOCK_CLOEXEC, 0)

@@ -16,11 +16,12 @@ import (
 const patience = time.Minute
 
 // fleet is many clients on raw sockets, read by one goroutine. Each follows
-// everyone's topic and one of its own.
+// everyone's topic and one of its own, unless they stand aside.
 type fleet struct {
 	users   func(client int) string
 	tokens  []string
-	receive int // the sockets' receive buffer in bytes; 0: the kernel's choice
+	receive int  // the sockets' receive buffer in bytes; 0: the kernel's choice
+	aside   bool // they follow their own topic alone
 
 	poll, bell int           // an epoll, and what wakes it for the last time
 	done       chan struct{} // closed when the reader has ended
@@ -35,6 +36,7 @@ type fleet struct {
 	latest  int64 // and at the last
 	stamps  []stamp
 	stamped bool // note when each arrives
+	ending  bool // the node stops: the connections may end, after the stream's last words
 	err     error
 	until   func() bool // what somebody waits for; nil: nobody does
 	met     chan struct{}
@@ -106,6 +108,12 @@ func (f *fleet) read(i int) {
 	switch {
 	case errors.Is(err, unix.EAGAIN) || errors.Is(err, unix.EINTR):
 		return
+	case err == nil && n == 0 && f.ending:
+		if err := c.end(); err != nil {
+			f.fail(fmt.Errorf("client %d, after event %d: %w", i, c.last, err))
+		}
+		f.drop(c)
+		return
 	case err != nil || n == 0:
 		if err == nil {
 			err = io.EOF
@@ -166,6 +174,17 @@ func (f *fleet) drop(c *client) {
 // leave lets the client not read any more what it receives. The caller holds mu.
 func (f *fleet) leave(c *client) error {
 	return unix.EpollCtl(f.poll, unix.EPOLL_CTL_DEL, c.fd, nil)
+}
+
+// each does something with every connection there is.
+func (f *fleet) each(do func(fd int)) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	for i := range f.clients {
+		if fd := f.clients[i].fd; fd >= 0 {
+			do(fd)
+		}
+	}
 }
 
 // forget takes the clients back to where the event of the place was their last.

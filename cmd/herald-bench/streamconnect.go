@@ -127,8 +127,11 @@ func (f *fleet) prepare(fd, i int) error {
 
 func (f *fleet) request(i int, to netip.AddrPort, resume bool) string {
 	var b strings.Builder
-	fmt.Fprintf(&b, "GET /api/sse?topic=%s&topic=%s HTTP/1.1\r\nHost: %s\r\nConnection: close\r\nAuthorization: Bearer %s\r\n",
-		event.UserTopic(f.users(i)), event.Everyone, to, f.tokens[i])
+	fmt.Fprintf(&b, "GET /api/sse?topic=%s", event.UserTopic(f.users(i)))
+	if !f.aside {
+		fmt.Fprintf(&b, "&topic=%s", event.Everyone)
+	}
+	fmt.Fprintf(&b, " HTTP/1.1\r\nHost: %s\r\nConnection: close\r\nAuthorization: Bearer %s\r\n", to, f.tokens[i])
 	if resume {
 		fmt.Fprintf(&b, "Last-Event-ID: %s\r\n", f.clients[i].last)
 	}

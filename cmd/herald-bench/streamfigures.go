@@ -60,9 +60,23 @@ func (p streamPlan) quantities() []quantity {
 		{"resume_log_ms", "", "the same from the log in Postgres, beside as many of others"},
 		{"storm_s", "", fmt.Sprintf("s until %d clients with cursors are current after the node's restart", n)},
 		{"storm_queries", "", "queries of the log for that, the node's start among them"},
+		{"drain_s", "", fmt.Sprintf("s until a node with %d streams has ended, amid events to all", n)},
+		{"drain_retry_spread_ms", "", "ms between the 5th and the 95th percentile of when they are to come back"},
 		{"stalled_bytes_per_conn", "", fmt.Sprintf("bytes that each of %d clients who do not read holds at most", p.stalled)},
 		{"stalled_user_bytes_per_conn", "", "of that, the server's memory"},
 		{"stalled_kernel_bytes_per_conn", "", "of that, the kernel's"},
+		{"calm_latency_p50_ms", "", fmt.Sprintf("ms from the publication to one of few clients, 200 events/s, beside %d idle connections", p.share(5))},
+		{"calm_latency_p99_ms", "", "the same, 99th percentile"},
+		{"calm_latency_max_ms", "", "the same, the longest"},
+		{"hostile_latency_p50_ms", "", fmt.Sprintf("the same, beside %d more that never read, %d that read a byte a second, %d that send without end, and passers",
+			p.share(10), p.share(20), p.share(50))},
+		{"hostile_latency_p99_ms", "", "the same, 99th percentile"},
+		{"hostile_latency_max_ms", "", "the same, the longest"},
+		{"hostile_cost_ms", "", "ms that these add at the 99th percentile"},
+		{"hostile_connects_per_s", "", "passers: connections/s that are opened and at once closed or reset"},
+		{"hostile_goroutines_left", "", "goroutines of the server's when all these are gone, more than before"},
+		{"hostile_descriptors_left", "", "the same, of descriptors"},
+		{"hostile_memory_left_mib", "", "the same, of memory, the log's growth among it"},
 	}
 }
 

@@ -1,12 +1,14 @@
 package main
 
 import (
+	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
 	"os"
 	"runtime/pprof"
+	"sync"
 	"time"
 
 	"herald/internal/event"
@@ -27,18 +29,21 @@ type setup struct {
 type order struct {
 	Profile  string // file for a CPU profile from now until the end; empty: none
 	Publish  *publishing
-	Restart  bool // end the node and start another on the same log
-	Resident bool
+	Restart  bool          // end the node and start another on the same log
+	Amid     time.Duration // from one event for everyone to the next while that is done; zero: none
+	Resident bool          // tell what is in memory, and what is open
 	Usage    bool
 }
 
 // answer is the line that answers setup and each order.
 type answer struct {
-	Error    string
-	Address  string // where streams are served
-	Publish  published
-	Resident int64 // bytes, after a collection of garbage
-	Usage    usage
+	Error       string
+	Address     string // where streams are served
+	Publish     published
+	Ended       time.Duration // how long a node took to end
+	Resident    int64         // bytes, after a collection of garbage
+	Descriptors int
+	Usage       usage
 }
 
 // Run serves until its input ends.
@@ -97,12 +102,16 @@ func (s *streamServer) obey(o order) (answer, error) {
 		}
 	}
 	if o.Restart {
-		if err := s.engine.restart(); err != nil {
+		if a.Ended, err = s.restart(o.Amid); err != nil {
 			return a, err
 		}
+		a.Publish.Last = s.engine.head()
 	}
 	if o.Resident {
 		if a.Resident, err = resident(); err != nil {
+			return a, err
+		}
+		if a.Descriptors, err = descriptors(); err != nil {
 			return a, err
 		}
 	}
@@ -114,6 +123,31 @@ func (s *streamServer) obey(o order) (answer, error) {
 	}
 	a.Address = s.engine.address()
 	return a, nil
+}
+
+// restart ends the node and starts another, amid events for everyone with such a
+// gap between them. It returns how long the first took to end.
+func (s *streamServer) restart(amid time.Duration) (ended time.Duration, err error) {
+	if amid <= 0 {
+		return s.engine.restart()
+	}
+	before := publishing{Events: 4, Gap: amid}
+	if _, err := before.run(s.engine); err != nil {
+		return 0, err
+	}
+	restarted, stop := context.WithCancel(context.Background())
+	var publisher sync.WaitGroup
+	var publishErr error
+	publisher.Go(func() {
+		every(restarted, amid, func() {
+			_, err := s.engine.publish(event.Everyone, 1)
+			publishErr = errors.Join(publishErr, err)
+		})
+	})
+	ended, err = s.engine.restart()
+	stop()
+	publisher.Wait()
+	return ended, errors.Join(err, publishErr)
 }
 
 // profile writes a CPU profile to the file until the returned function is called.
@@ -141,7 +175,8 @@ type engine interface {
 	head() event.Seq
 	// queries is how often a log was asked since the last start.
 	queries() int64
-	restart() error
+	// restart ends the node and starts another. It tells how long the first took to end.
+	restart() (ended time.Duration, err error)
 	close() error
 }
 

@@ -2,8 +2,10 @@ package main
 
 import (
 	"bytes"
+	"errors"
 	"fmt"
 	"strconv"
+	"time"
 
 	"herald/internal/event"
 )
@@ -16,6 +18,9 @@ type scanner struct {
 	began   bool      // the answer's head has been read, and it is a stream
 	open    bool      // a first frame has come
 	partial []byte    // the beginning of what has not come whole
+
+	retry   time.Duration // when to come back, if the last frame said so; otherwise zero
+	closing time.Duration // the same, if the last frames said that too, and that the node stops
 }
 
 // feed takes what was received and calls each with the events in it. Events that
@@ -50,10 +55,12 @@ func (s *scanner) feed(data []byte, each func(event.Seq)) error {
 
 // frame looks at one frame, before which the line of a chunk's size may stand.
 func (s *scanner) frame(frame []byte, each func(event.Seq)) error {
+	retry := s.retry
+	s.retry, s.closing = 0, 0
 	rest, found := bytes.CutPrefix(frame, []byte("id: "))
 	if !found {
 		if _, rest, found = bytes.Cut(frame, []byte("\nid: ")); !found {
-			return nil
+			return s.words(frame, retry)
 		}
 	}
 	id, rest, _ := bytes.Cut(rest, []byte("\n"))
@@ -71,4 +78,35 @@ func (s *scanner) frame(frame []byte, each func(event.Seq)) error {
 	s.got++
 	each(s.last)
 	return nil
+}
+
+// words looks at what the stream says of itself, after a frame that said when to
+// come back, or zero.
+func (s *scanner) words(frame []byte, retry time.Duration) error {
+	if bytes.HasPrefix(frame, []byte("event: stream.closing\n")) {
+		s.closing = retry
+		return nil
+	}
+	text, found := bytes.CutPrefix(frame, []byte("retry: "))
+	if !found {
+		return nil
+	}
+	after, err := strconv.ParseUint(string(text), 10, 32)
+	if err != nil {
+		return fmt.Errorf("the time to come back is %q", text)
+	}
+	s.retry = time.Duration(after) * time.Millisecond
+	return nil
+}
+
+// end reports what is wrong with how the connection ended.
+func (s *scanner) end() error {
+	switch {
+	case len(s.partial) > 0:
+		return fmt.Errorf("the connection ended within a frame, after %q", s.partial)
+	case s.closing == 0:
+		return errors.New("the connection ended without stream.closing and a time to come back as its last words")
+	default:
+		return nil
+	}
 }

@@ -94,6 +94,7 @@ func (n *node) start() error {
 	var front, group errgroup.Group
 	streaming, endStreams := context.WithCancel(ctx)
 	front.Go(func() error { return streams.Run(streaming) })
+	front.Go(func() error { return shutDown(streaming, server) })
 	group.Go(func() error { return follower.Run(ctx) })
 	group.Go(func() error { return tracker.Run(ctx) })
 	group.Go(func() error {
@@ -104,11 +105,23 @@ func (n *node) start() error {
 	})
 	n.stop = func() error {
 		endStreams()
-		err := errors.Join(front.Wait(), server.Close())
+		err := front.Wait()
 		cancel()
 		return errors.Join(err, group.Wait())
 	}
 	_, err = follower.Head(ctx)
+	return err
+}
+
+// shutDown waits until ctx ends, and then for requests under way, but not for long.
+func shutDown(ctx context.Context, server *http.Server) error {
+	<-ctx.Done()
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), 10*time.Second)
+	defer cancel()
+	err := server.Shutdown(ctx)
+	if errors.Is(err, context.DeadlineExceeded) {
+		err = server.Close()
+	}
 	return err
 }
 
@@ -136,12 +149,14 @@ func (n *node) head() event.Seq {
 
 func (n *node) queries() int64 { return n.source.queries.Load() }
 
-func (n *node) restart() error {
+func (n *node) restart() (ended time.Duration, err error) {
+	began := time.Now()
 	if err := n.stop(); err != nil {
-		return err
+		return 0, err
 	}
+	ended = time.Since(began)
 	n.source.queries.Store(0)
-	return n.start()
+	return ended, n.start()
 }
 
 func (n *node) close() error {

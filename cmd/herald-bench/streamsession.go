@@ -19,19 +19,24 @@ type session struct {
 // connected yet.
 func (b *streamBench) session(ctx context.Context, s setup, clients int, users func(int) string) (*session, error) {
 	s.Secret = b.secret
-	signed, err := tokens(b.secret, clients, users)
+	f, err := b.fleet(clients, users)
 	if err != nil {
 		return nil, err
 	}
 	server, err := startProcess(ctx, s)
 	if err != nil {
-		return nil, err
-	}
-	f, err := newFleet(signed, users)
-	if err != nil {
-		return nil, errors.Join(err, server.stop())
+		return nil, errors.Join(err, f.close())
 	}
 	return &session{process: server, fleet: f}, nil
+}
+
+// fleet makes clients, with tokens that the servers take.
+func (b *streamBench) fleet(clients int, users func(int) string) (*fleet, error) {
+	signed, err := tokens(b.secret, clients, users)
+	if err != nil {
+		return nil, err
+	}
+	return newFleet(signed, users)
 }
 
 // profiled has Herald's server write a profile of its CPU time from now on, if
@@ -93,7 +98,7 @@ func (s *session) usage() (usage, error) {
 	return a.Usage, err
 }
 
-// settled is what the server uses, and what of it is in memory, after a time in
+// settled is what the server uses, what it has open and in memory, after a time in
 // which it has nothing to do.
 func (s *session) settled(after time.Duration) (answer, error) {
 	time.Sleep(after)

@@ -43,6 +43,12 @@ func resident() (int64, error) {
 	return kilobytes << 10, err
 }
 
+// descriptors is how many of them this process has open.
+func descriptors() (int, error) {
+	list, err := os.ReadDir("/proc/self/fd")
+	return len(list), err
+}
+
 // kernelMemory is what the machine's TCP sockets hold, in bytes.
 func kernelMemory() (int64, error) {
 	pages, err := number("/proc/net/sockstat", "TCP:", "mem")
