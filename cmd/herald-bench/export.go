@@ -193,7 +193,7 @@ type exported struct{ seconds, resident, size float64 }
 
 // export runs a job from its creation to its end, with the file in the store.
 func (b *exportBench) export(ctx context.Context, args string, rows int) (exported, error) {
-	debug.FreeOSMemory() // what filling the log has left is not the export's
+	debug.FreeOSMemory()                                                          // what filling the log has left is not the export's
 	if err := os.WriteFile("/proc/self/clear_refs", []byte("5"), 0); err != nil { // forgets the highest so far
 		return exported{}, err
 	}
