@@ -151,7 +151,7 @@ func (h halting) at(ctx context.Context, step string) error {
 type haltingSink struct {
 	export.Sink
 
-	ctx context.Context //nolint:containedctx // that of Read
+	ctx context.Context
 	h   halting
 }
 
