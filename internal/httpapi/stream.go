@@ -306,45 +306,58 @@ type streamServer struct {
 	ask     streamRequest
 	stream  hub.Stream
 	wire    wire
+	first   []byte            // how the stream begins, until that is written
 	live    *hub.Subscription // nil until it has joined, and where the hub writes
 	written event.Seq         // of the last event written before it joined
 }
 
 // serve writes how the stream begins and what the client has missed, and then
-// joins it to what is live. It returns an error for a stream that ended before
-// the hub knew of it.
+// joins it to what is live; where little is missing, all of it is the hub's to
+// write, at once. It returns an error for a stream that ended before the hub knew
+// of it.
 func (s *streamServer) serve(ctx context.Context, o opening) error {
-	err := s.wire.write(s.open(o))
+	s.first = append(s.wire.head(), s.open(o)...)
+	var err error
 	for err == nil {
 		if o.replay.Join(s.join) {
 			s.follow(ctx)
 			return nil
 		}
-		if err = s.pause(); err != nil {
-			break
-		}
-		var frames []*hub.Frame
-		if frames, err = o.replay.Next(ctx); err == nil {
-			err = s.writeFrames(frames)
-			s.api.Presence.Wrote(s.ask.clientID, s.written)
-		}
+		err = s.page(ctx, o.replay)
 	}
 	return errors.Join(err, s.wire.close())
 }
 
-// pause ends a stream of a node that stops.
-func (s *streamServer) pause() error {
+// page writes the next page of what is missing, unless the node stops.
+func (s *streamServer) page(ctx context.Context, replay *broker.Replay) error {
+	if s.first != nil {
+		if err := s.wire.write(s.first); err != nil {
+			return err
+		}
+		s.first = nil
+	}
 	select {
 	case <-s.api.Hub.Closing():
 		return errors.Join(hub.ErrClosing, s.wire.write(StreamWords().Closing()))
 	default:
-		return nil
 	}
+	frames, err := replay.Next(ctx)
+	if err != nil {
+		return err
+	}
+	if err = s.writeFrames(frames); err != nil {
+		return err
+	}
+	s.api.Presence.Wrote(s.ask.clientID, s.written)
+	return nil
 }
 
 // join hands the connection to the hub, or follows the hub where it cannot write
 // that itself.
 func (s *streamServer) join(missing []*hub.Frame, after event.Seq) {
+	if s.first != nil {
+		missing = append([]*hub.Frame{{Bytes: s.first}}, missing...)
+	}
 	if conn := s.wire.conn(); conn != nil {
 		s.api.Hub.Attach(s.stream, conn, missing, after)
 		return
@@ -398,11 +411,11 @@ func (s *streamServer) writeFrames(frames []*hub.Frame) error {
 func (s *streamServer) open(o opening) []byte {
 	const soonest, spread = 500 * time.Millisecond, 2 * time.Second
 	b := sse.AppendRetry(nil, soonest+rand.N(spread))
-	topics := append(slices.Clone(s.ask.topics), event.ClientTopic(s.ask.clientID))
-	b = appendJSON(b, "", streamOpen, map[string]any{
-		"client_id": s.ask.clientID, "node": s.api.Node, "user": s.ask.principal.User, "topics": topics,
-		"heartbeat_ms": s.api.Hub.Heartbeat().Milliseconds(), "ack_ms": s.api.AckInterval.Milliseconds(),
-		"head": o.from, "resumed": o.snapshot == nil,
+	b = appendJSON(b, "", streamOpen, openData{
+		ClientID: s.ask.clientID, Node: s.api.Node, User: s.ask.principal.User,
+		Topics:      append(slices.Clone(s.ask.topics), event.ClientTopic(s.ask.clientID)),
+		HeartbeatMS: s.api.Hub.Heartbeat().Milliseconds(), AckMS: s.api.AckInterval.Milliseconds(),
+		Head: o.from, Resumed: o.snapshot == nil,
 	})
 	if o.reset != "" {
 		b = appendJSON(b, "", streamReset, map[string]string{"reason": o.reset})
@@ -411,6 +424,18 @@ func (s *streamServer) open(o opening) []byte {
 		b = appendJSON(b, o.from.String(), streamSnapshot, map[string][]job.Job{"jobs": o.snapshot})
 	}
 	return b
+}
+
+// openData is what stream.open says.
+type openData struct {
+	ClientID    uuid.UUID     `json:"client_id"`
+	Node        string        `json:"node"`
+	User        string        `json:"user"`
+	Topics      []event.Topic `json:"topics"`
+	HeartbeatMS int64         `json:"heartbeat_ms"`
+	AckMS       int64         `json:"ack_ms"`
+	Head        event.Seq     `json:"head"`
+	Resumed     bool          `json:"resumed"`
 }
 
 // StreamWords returns what the hub says on the streams of this API.

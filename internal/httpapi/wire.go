@@ -13,6 +13,8 @@ import (
 
 // wire is a stream's connection as its handler writes it.
 type wire interface {
+	// head is what stands before the stream, and is still to be written.
+	head() []byte
 	// write writes the parts, one after the other, in bounded time.
 	write(parts ...[]byte) error
 	// conn is the connection for the hub to take, or nil where it cannot.
@@ -41,28 +43,29 @@ func newWire(w http.ResponseWriter, r *http.Request) (wire, error) {
 }
 
 // plain is a connection of plain HTTP/1.1, taken from the server.
-type plain struct{ net.Conn }
+type plain struct {
+	net.Conn
+	answer []byte // the answer's head
+}
 
-// beginPlain writes the head of the answer, which no one else does any more. The
+// beginPlain makes the head of the answer, which no one else does any more. The
 // stream ends with the connection, so it needs no chunks; HTTP/1.0 clients,
 // which nginx is one of, read it too.
 func beginPlain(conn net.Conn, header http.Header) (wire, error) {
 	var head bytes.Buffer
 	fmt.Fprintf(&head, "HTTP/1.1 200 OK\r\nConnection: close\r\nDate: %s\r\n", time.Now().UTC().Format(http.TimeFormat))
-	if err := header.Write(&head); err != nil {
-		return nil, errors.Join(err, conn.Close())
-	}
+	err := header.Write(&head)
 	head.WriteString("\r\n")
-	// The deadlines of the request do not hold for the stream.
-	if err := conn.SetDeadline(time.Time{}); err != nil {
+	if err == nil {
+		err = conn.SetDeadline(time.Time{}) // those of the request do not hold for the stream
+	}
+	if err != nil {
 		return nil, errors.Join(err, conn.Close())
 	}
-	p := plain{conn}
-	if err := p.write(head.Bytes()); err != nil {
-		return nil, errors.Join(err, conn.Close())
-	}
-	return p, nil
+	return plain{conn, head.Bytes()}, nil
 }
+
+func (p plain) head() []byte { return p.answer }
 
 func (p plain) write(parts ...[]byte) error {
 	if err := p.SetWriteDeadline(time.Now().Add(writeTimeout)); err != nil {
@@ -99,6 +102,8 @@ func (s *served) write(parts ...[]byte) error {
 	// A deadline that stays would end an HTTP/2 stream while it is idle.
 	return errors.Join(err, ignoreUnsupported(s.control.SetWriteDeadline(time.Time{})))
 }
+
+func (*served) head() []byte { return nil }
 
 func (*served) conn() net.Conn { return nil }
 
