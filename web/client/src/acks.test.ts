@@ -156,7 +156,6 @@ test("one is under way at a time, and what is shown meanwhile is said after it",
   await page.setVisible(true);
   await server.last.event(2);
   await pass(5000);
-  await page.leave();
   expect(server.acks).toHaveLength(1);
   answer(new Response(null, { status: 204 }));
   await pass(0);
@@ -185,6 +184,44 @@ test("a page that goes away says the last, by a request that outlives it", async
   expect(server.acks[0]?.init.keepalive).toBe(true);
   await pass(2000);
   await page.leave(); // with nothing new
+  expect(server.acks).toHaveLength(1);
+  stream.close();
+});
+
+test.each(["the last", "one under way"])(
+  "the stream's end does not take %s along when the page goes away",
+  async (what) => {
+    const page = stubPage();
+    const { server, stream } = await follow();
+    server.answerAck = () => new Promise(() => undefined);
+    await server.last.event(1);
+    if (what === "one under way") await pass(interval + 2000);
+    await server.last.event(2);
+    await page.leave();
+    await server.last.cut();
+    expect(server.acks).toHaveLength(1);
+    expect(server.acks[0]?.init.signal?.aborted).toBe(false);
+    stream.close();
+  },
+);
+
+test("a page that comes back with its stream goes on", async () => {
+  const page = stubPage();
+  const { server, stream, said } = await follow();
+  await server.last.event(1);
+  await page.leave();
+  await page.show();
+  await server.last.event(2);
+  await pass(interval);
+  expect(said().map((a) => a.seq)).toEqual([1, 2]);
+  stream.close();
+});
+
+test("an interval of less than a second is one", async () => {
+  const { server, stream } = await follow({}, { ack_ms: 1 });
+  await pass(999);
+  expect(server.acks).toEqual([]);
+  await pass(1);
   expect(server.acks).toHaveLength(1);
   stream.close();
 });

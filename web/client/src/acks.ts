@@ -70,6 +70,10 @@ export class Acks {
   leave(): void {
     const news = this.#handled > this.#acked || this.#unseen();
     if (news && this.#request === undefined && this.#wait() <= 0) void this.#send();
+    if (this.#request === undefined) return;
+    // It is the browser's now: the stream ends before the page does, and must not take it along.
+    this.#request = undefined;
+    this.#schedule(this.#interval);
   }
 
   /** Says that the stream has ended. */
@@ -143,7 +147,7 @@ export class Acks {
       signal,
     });
     if (!response.ok) throw await HeraldError.from(response);
-    signal.throwIfAborted();
+    if (this.#client !== client) return;
     this.#acked = seq;
     if (visible) this.#seen = seq;
   }
