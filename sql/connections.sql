@@ -30,18 +30,23 @@ WHERE c.node = @node AND c.closed_at IS NULL AND NOT EXISTS (SELECT FROM unnest(
 
 -- name: ConnectionCloseLost :execrows
 -- Ends streams of nodes that are gone, or have been silent for longer than they may. The nodes are found one after the
--- other, each by one look at an index, since streams are many.
+-- other, each by one look at an index, since streams are many. A silent node's row is locked, and looked at again then, as
+-- the node itself does when it writes: so either it is heard in time, or it learns that its streams were taken for ended.
 WITH RECURSIVE holders AS (
     (SELECT c.node FROM herald.connections c WHERE c.closed_at IS NULL ORDER BY c.node LIMIT 1)
     UNION ALL
     SELECT (SELECT c.node FROM herald.connections c WHERE c.closed_at IS NULL AND c.node > h.node ORDER BY c.node LIMIT 1)
     FROM holders h WHERE h.node IS NOT NULL
+), silent AS (
+    SELECT n.id AS node FROM herald.nodes n
+    WHERE n.id IN (SELECT h.node FROM holders h)
+        AND NOT coalesce(n.streams_at > now() - make_interval(secs => @silence_s::double precision), FALSE)
+    ORDER BY n.id FOR UPDATE
+), gone AS (
+    SELECT h.node FROM holders h WHERE h.node IS NOT NULL AND NOT EXISTS (SELECT FROM herald.nodes n WHERE n.id = h.node)
 ), lost AS (
-    SELECT c.id FROM holders h
-    JOIN herald.connections c ON c.node = h.node AND c.closed_at IS NULL
-    WHERE NOT EXISTS (
-        SELECT FROM herald.nodes n
-        WHERE n.id = h.node AND n.streams_at > now() - make_interval(secs => @silence_s::double precision))
+    SELECT c.id FROM (SELECT node FROM silent UNION ALL SELECT node FROM gone) n
+    JOIN herald.connections c ON c.node = n.node AND c.closed_at IS NULL
     LIMIT @page_size
 )
 UPDATE herald.connections c SET closed_at = now(), closed_why = 'node_lost'

@@ -76,6 +76,9 @@ func (n *Node) Run(ctx context.Context, ready func(net.Addr)) error {
 		return err
 	}
 	defer db.Close()
+	if err := postgres.CheckSchema(ctx, n.config.DirectURL); err != nil {
+		return err
+	}
 	bucket, err := blob.OpenBucket(ctx, n.config.BlobURL)
 	if err != nil {
 		return fmt.Errorf("open the blob store: %w; look at --blob-url", err)

@@ -425,7 +425,9 @@ func stream(t *testing.T, target Target) {
 	robot, alice := target.client(t, "robot"), target.client(t, "alice")
 	r, _ := start(t, robot, build("followed"))
 	const steps = 60
-	go func() {
+	var reports sync.WaitGroup
+	defer reports.Wait()
+	reports.Go(func() {
 		for i := range steps {
 			if i%20 == 10 {
 				target.Interrupt()
@@ -437,7 +439,7 @@ func stream(t *testing.T, target Target) {
 		if _, err := robot.Report(t.Context(), r.ID(), herald.Report{Attempt: 1, State: herald.Succeeded}); err != nil {
 			t.Error(err)
 		}
-	}()
+	})
 	var j herald.Job
 	var last int64
 	var seen []string

@@ -182,7 +182,7 @@ func (db *DB) CloseLostConnections(ctx context.Context) (int, error) {
 // by another node may be newer than its own.
 const connectionWrite = `
 WITH before AS (
-    SELECT streams_at FROM herald.nodes WHERE id = $1
+    SELECT streams_at FROM herald.nodes WHERE id = $1 FOR UPDATE
 ), alive AS (
     INSERT INTO herald.nodes (id, streams_at) VALUES ($1, now())
     ON CONFLICT (id) DO UPDATE SET heartbeat_at = now(), streams_at = now()

@@ -326,3 +326,17 @@ func TestEventsOfTopicsGivesEachEventOnce(t *testing.T) {
 		t.Errorf("-want +got:\n%s", diff)
 	}
 }
+
+func TestCheckSchema(t *testing.T) {
+	t.Parallel()
+	url := pgtest.New(t)
+	if err := postgres.CheckSchema(t.Context(), url); err != nil {
+		t.Errorf("CheckSchema() = %v", err)
+	}
+	if err := postgres.MigrateDown(t.Context(), url); err != nil {
+		t.Fatal(err)
+	}
+	if err := postgres.CheckSchema(t.Context(), url); !errors.Is(err, postgres.ErrOldSchema) {
+		t.Errorf("CheckSchema() of a database without a schema = %v, want %v", err, postgres.ErrOldSchema)
+	}
+}

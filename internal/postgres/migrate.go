@@ -2,6 +2,7 @@ package postgres
 
 import (
 	"context"
+	"errors"
 	"fmt"
 
 	"github.com/jackc/pgx/v5/pgxpool"
@@ -24,7 +25,25 @@ const lockTries = 300
 // wait for it.
 func Migrate(ctx context.Context, url string) error {
 	return withMigrations(ctx, url, func(p *goose.Provider) error {
-		_, err := p.Up(ctx)
+		if _, err := p.Up(ctx); err != nil {
+			return fmt.Errorf("migrate the database: %w", err)
+		}
+		return nil
+	})
+}
+
+// ErrOldSchema is returned for a database whose schema is missing, or of an
+// earlier version than this program.
+var ErrOldSchema = errors.New("the database's schema is missing or older than this program: run 'herald migrate'")
+
+// CheckSchema returns ErrOldSchema unless the schema of the database at the URL is
+// up to this program's version.
+func CheckSchema(ctx context.Context, url string) error {
+	return withMigrations(ctx, url, func(p *goose.Provider) error {
+		pending, err := p.HasPending(ctx)
+		if err == nil && pending {
+			err = ErrOldSchema
+		}
 		return err
 	})
 }
@@ -32,8 +51,10 @@ func Migrate(ctx context.Context, url string) error {
 // MigrateDown takes every step back, and with them all data.
 func MigrateDown(ctx context.Context, url string) error {
 	return withMigrations(ctx, url, func(p *goose.Provider) error {
-		_, err := p.DownTo(ctx, 0)
-		return err
+		if _, err := p.DownTo(ctx, 0); err != nil {
+			return fmt.Errorf("migrate the database down: %w", err)
+		}
+		return nil
 	})
 }
 
@@ -65,8 +86,5 @@ func withMigrations(ctx context.Context, url string, run func(*goose.Provider) e
 	if err != nil {
 		return fmt.Errorf("read the migrations: %w", err)
 	}
-	if err := run(provider); err != nil {
-		return fmt.Errorf("migrate the database: %w", err)
-	}
-	return nil
+	return run(provider)
 }

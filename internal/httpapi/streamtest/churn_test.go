@@ -126,7 +126,7 @@ func (w *world) run(ctx context.Context) error {
 func (w *world) publishLast(ctx context.Context) error {
 	for ctx.Err() == nil {
 		w.log.Append(event.Event{Pending: event.Pending{Type: lastType, Topics: []event.Topic{event.Everyone}, Payload: []byte(`{}`)}})
-		pause(ctx, 100*time.Millisecond)
+		pause(ctx, time.Second)
 	}
 	return nil
 }
