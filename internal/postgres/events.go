@@ -148,6 +148,9 @@ func (db *DB) eventsAbove(ctx context.Context, after event.Seq, sql string, args
 func readEvents(rows pgx.Rows) ([]event.Event, error) {
 	const few, many = 16, 1000
 	defer rows.Close()
+	if err := rows.Err(); err != nil {
+		return nil, err // of a batch that has failed, there are no columns either
+	}
 	var events []event.Event
 	for each := newEventRows(rows); rows.Next(); {
 		e, err := each.event()
