@@ -87,9 +87,11 @@ func (t *Tracker) flush(ctx context.Context) error {
 		return err
 	})
 	t.settle(taken, err == nil)
-	if answer.Lost {
+	// An answer that did not come may have said so.
+	if err == nil && (answer.Lost || t.doubtful) {
 		t.renew()
 	}
+	t.doubtful = err != nil
 	for _, id := range answer.Close {
 		t.streams.Disconnect(id)
 	}

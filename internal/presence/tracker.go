@@ -97,9 +97,10 @@ type Tracker struct {
 	config  Config
 
 	// Owned by Run.
-	failing bool      // the last statement did
-	steady  time.Time // since when every statement has worked; zero when the last has not
-	swept   time.Time // when it last ended the streams of lost nodes
+	doubtful bool      // the last batch's answer, which may have told of a loss, did not come
+	failing  bool      // the last statement did
+	steady   time.Time // since when every statement has worked; zero when the last has not
+	swept    time.Time // when it last ended the streams of lost nodes
 
 	mu      sync.Mutex // guards the fields below; held for moments, never during I/O
 	entered bool       // what the table has of this node as open is what is known here
