@@ -96,6 +96,7 @@ bench: ## measure Herald against the naive ways, side by side
 	go build -o bin/ ./cmd/...
 	$(for_tests) bin/herald-bench log
 	$(for_tests) bin/herald-bench stream
+	$(for_tests) bin/herald-bench export
 
 .PHONY: clean
 clean: ## remove what was built or installed here

@@ -306,18 +306,17 @@ type streamServer struct {
 	ask     streamRequest
 	stream  hub.Stream
 	wire    wire
-	first   []byte            // how the stream begins, until that is written
 	live    *hub.Subscription // nil until it has joined, and where the hub writes
 	written event.Seq         // of the last event written before it joined
 }
 
 // serve writes how the stream begins and what the client has missed, and then
-// joins it to what is live; where little is missing, all of it is the hub's to
-// write, at once. It returns an error for a stream that ended before the hub knew
-// of it.
+// joins it to what is live. It returns an error for a stream that ended before
+// the hub knew of it. The beginning is not left to the hub: whoever opens streams
+// as fast as they can, to drop them at once, is to keep handlers busy, and not
+// the shards, for which others wait.
 func (s *streamServer) serve(ctx context.Context, o opening) error {
-	s.first = append(s.wire.head(), s.open(o)...)
-	var err error
+	err := s.wire.write(append(s.wire.head(), s.open(o)...))
 	for err == nil {
 		if o.replay.Join(s.join) {
 			s.follow(ctx)
@@ -330,12 +329,6 @@ func (s *streamServer) serve(ctx context.Context, o opening) error {
 
 // page writes the next page of what is missing, unless the node stops.
 func (s *streamServer) page(ctx context.Context, replay *broker.Replay) error {
-	if s.first != nil {
-		if err := s.wire.write(s.first); err != nil {
-			return err
-		}
-		s.first = nil
-	}
 	select {
 	case <-s.api.Hub.Closing():
 		return errors.Join(hub.ErrClosing, s.wire.write(StreamWords().Closing()))
@@ -355,9 +348,6 @@ func (s *streamServer) page(ctx context.Context, replay *broker.Replay) error {
 // join hands the connection to the hub, or follows the hub where it cannot write
 // that itself.
 func (s *streamServer) join(missing []*hub.Frame, after event.Seq) {
-	if s.first != nil {
-		missing = append([]*hub.Frame{{Bytes: s.first}}, missing...)
-	}
 	if conn := s.wire.conn(); conn != nil {
 		s.api.Hub.Attach(s.stream, conn, missing, after)
 		return
