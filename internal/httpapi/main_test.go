@@ -168,6 +168,7 @@ type answer struct {
 	status int
 	header http.Header
 	body   string
+	close  bool // the connection ends with it
 }
 
 // problem is the kind of problem that the answer is.
@@ -206,7 +207,7 @@ func (s *server) do(t *testing.T, method, path, token, body string, headers ...s
 	if err != nil {
 		t.Fatal(err)
 	}
-	return answer{res.StatusCode, res.Header, string(text)}
+	return answer{res.StatusCode, res.Header, string(text), res.Close}
 }
 
 // startJob starts a job of the user's and returns it.

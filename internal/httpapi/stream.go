@@ -99,6 +99,7 @@ func entryOf(e event.Event) entry {
 func (a *api) stream(w http.ResponseWriter, r *http.Request) {
 	opened, err := a.Hub.Open()
 	if err != nil {
+		w.Header().Set("Connection", "close") // else the client might come back to this node by this connection
 		a.problems.write(w, r, err)
 		return
 	}

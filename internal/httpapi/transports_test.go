@@ -203,6 +203,9 @@ func TestANodeThatStopsTakesNoStream(t *testing.T) {
 	if a.status != http.StatusServiceUnavailable || a.problem() != "closing" {
 		t.Errorf("GET /api/sse = %d %s, want 503 closing", a.status, a.body)
 	}
+	if !a.close {
+		t.Error("the connection stays open: who comes back by it comes back to this node")
+	}
 }
 
 // lines is a log as its lines.
