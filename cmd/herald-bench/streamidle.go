@@ -25,7 +25,7 @@ func (b *streamBench) connected(
 		return err
 	}
 	if idle {
-		const settling = 300 * time.Millisecond
+		const settling = 3 * time.Second // by then it is written down who is there
 		after, err := s.settled(settling)
 		if err != nil {
 			return err
