@@ -35,7 +35,7 @@ build: $(npm_stamp) ## build the web app and the program bin/herald
 
 .PHONY: test
 test: $(npm_stamp) ## run all tests: Go with the race detector, TypeScript, and the browser
-	.ci/packages ffmpeg postgres chromium compiler network curl nginx
+	.ci/packages ffmpeg postgres chromium compiler network curl nginx psql
 	$(MAKE) --no-print-directory build
 	$(for_tests) go test -race -p 2 ./...
 	$(npm) test
@@ -96,6 +96,7 @@ bench: ## measure Herald against the naive ways, side by side
 	go build -o bin/ ./cmd/...
 	$(for_tests) bin/herald-bench log
 	$(for_tests) bin/herald-bench stream
+	.ci/packages psql
 	$(for_tests) bin/herald-bench export
 
 .PHONY: clean

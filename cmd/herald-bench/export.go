@@ -29,7 +29,7 @@ import (
 
 type exportCmd struct {
 	output
-	Only   []string `help:"Measure these alone: csv, csv_gzip, csv_zstd, ndjson, parquet, parquet_zstd." placeholder:"NAME"`
+	Only   []string `help:"Measure these alone: csv, csv_gzip, csv_zstd, ndjson, parquet, parquet_zstd." enum:"csv,csv_gzip,csv_zstd,ndjson,parquet,parquet_zstd" placeholder:"NAME"`
 	Rounds int      `help:"How often." default:"3"`
 }
 

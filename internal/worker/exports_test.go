@@ -131,7 +131,7 @@ func (b *bench) psql(t *testing.T, query, options, zone string) []byte {
 		path, err = exec.LookPath(filepath.Join(dir, "psql"))
 	}
 	if err != nil {
-		t.Skip("there is no psql here")
+		t.Fatal("there is no psql: '.ci/packages psql' gets one")
 	}
 	cmd := exec.CommandContext(t.Context(), path, "-X", "-q", b.url, "-c", `\copy (`+strings.ReplaceAll(query, "\n", " ")+`) TO STDOUT (`+options+`)`)
 	cmd.Env = append(os.Environ(), "PGTZ="+zone, "PGCLIENTENCODING=UTF8")
