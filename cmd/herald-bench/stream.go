@@ -49,6 +49,7 @@ type streamBench struct {
 	secret  []byte // signs the clients' tokens
 	profile string
 	taken   samples
+	sources int // addresses that clients have had
 }
 
 // Run measures and prints.

@@ -23,6 +23,8 @@ type fleet struct {
 	receive int  // the sockets' receive buffer in bytes; 0: the kernel's choice
 	aside   bool // they follow their own topic alone
 
+	firstSource int // the first of the addresses that they come from
+
 	poll, bell int           // an epoll, and what wakes it for the last time
 	done       chan struct{} // closed when the reader has ended
 	buffer     []byte        // the reader's
@@ -48,8 +50,9 @@ type client struct {
 	scanner
 }
 
-// newFleet returns so many clients, which have not connected yet.
-func newFleet(tokens []string, users func(int) string) (*fleet, error) {
+// newFleet returns a client for each token, which have not connected yet and come
+// from the addresses from the source on.
+func newFleet(tokens []string, users func(int) string, source int) (*fleet, error) {
 	poll, err := unix.EpollCreate1(unix.EPOLL_CLOEXEC)
 	if err != nil {
 		return nil, err
@@ -62,7 +65,7 @@ func newFleet(tokens []string, users func(int) string) (*fleet, error) {
 		return nil, errors.Join(err, unix.Close(poll), unix.Close(bell))
 	}
 	f := &fleet{
-		users: users, tokens: tokens, poll: poll, bell: bell, done: make(chan struct{}),
+		users: users, tokens: tokens, firstSource: source, poll: poll, bell: bell, done: make(chan struct{}),
 		buffer: make([]byte, 256<<10), clients: make([]client, len(tokens)),
 	}
 	for i := range f.clients {

@@ -15,9 +15,9 @@ import (
 )
 
 const (
-	// sources is how many addresses clients come from, so that there are enough
-	// ports for them.
-	sources = 8
+	// perAddress is how many clients come from one address: fewer than a node lets
+	// one have.
+	perAddress = 500
 	// connecting is how many clients at most wait for their first frame at once.
 	connecting = 256
 )
@@ -117,12 +117,18 @@ func (f *fleet) prepare(fd, i int) error {
 		unix.SetsockoptTimeval(fd, unix.SOL_SOCKET, unix.SO_SNDTIMEO, &timeout),
 		unix.SetsockoptLinger(fd, unix.SOL_SOCKET, unix.SO_LINGER, &unix.Linger{Onoff: 1}),
 		unix.SetsockoptInt(fd, unix.SOL_IP, unix.IP_BIND_ADDRESS_NO_PORT, 1),
-		unix.Bind(fd, &unix.SockaddrInet4{Addr: [4]byte{127, 0, 0, byte(1 + i%sources)}}),
+		unix.Bind(fd, &unix.SockaddrInet4{Addr: f.source(i)}),
 	)
 	if f.receive > 0 {
 		err = errors.Join(err, unix.SetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_RCVBUF, f.receive))
 	}
 	return err
+}
+
+// source is the address that a client comes from.
+func (f *fleet) source(i int) [4]byte {
+	n := f.firstSource + i/perAddress
+	return [4]byte{127, 1, byte(n >> 8), byte(n)}
 }
 
 func (f *fleet) request(i int, to netip.AddrPort, resume bool) string {

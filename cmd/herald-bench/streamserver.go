@@ -79,14 +79,12 @@ func (n *node) start() error {
 		return err
 	}
 	n.at = listener.Addr().String()
-	const many = 1 << 20 // streams: the limits of a node are not what is measured
 	streams := hub.New(hub.Config{Words: httpapi.StreamWords()})
 	follower := broker.New(n.source, n.bus, streams, httpapi.EncodeEvent, n.log, n.config)
 	tracker := presence.NewTracker("bench", present{streams}, unread{}, n.log, presence.Config{})
 	server := &http.Server{
 		Handler: httpapi.New(httpapi.Deps{
 			Node: "bench", Log: n.log, Tokens: n.key, Snapshots: noJobs{}, Broker: follower, Hub: streams, Presence: tracker, App: embed.FS{},
-			Limits: httpapi.Limits{Streams: many, PerUser: many, PerAddress: many},
 		}),
 		ReadHeaderTimeout: 10 * time.Second, IdleTimeout: 2 * time.Minute, MaxHeaderBytes: 64 << 10,
 		ErrorLog: slog.NewLogLogger(n.log.Handler(), slog.LevelDebug),
@@ -97,8 +95,9 @@ func (n *node) start() error {
 	front.Go(func() error { return shutDown(streaming, server) })
 	group.Go(func() error { return follower.Run(ctx) })
 	group.Go(func() error { return tracker.Run(ctx) })
+	limited := httpapi.LimitConnections(listener, httpapi.Limits{}, nil, httpapi.NewStreamMetrics())
 	group.Go(func() error {
-		if err := server.Serve(listener); !errors.Is(err, http.ErrServerClosed) {
+		if err := server.Serve(limited); !errors.Is(err, http.ErrServerClosed) {
 			return err
 		}
 		return nil

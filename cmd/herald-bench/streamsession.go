@@ -36,7 +36,9 @@ func (b *streamBench) fleet(clients int, users func(int) string) (*fleet, error)
 	if err != nil {
 		return nil, err
 	}
-	return newFleet(signed, users)
+	source := b.sources
+	b.sources += 1 + clients/perAddress
+	return newFleet(signed, users, source)
 }
 
 // profiled has Herald's server write a profile of its CPU time from now on, if

@@ -16,7 +16,7 @@ import (
 func streamLimits(ctx context.Context, c config.Config, log *slog.Logger) httpapi.Limits {
 	limits := httpapi.Limits{
 		Streams: cmp.Or(c.MaxStreams, httpapi.DefaultStreams), PerUser: c.MaxStreamsPerUser, PerAddress: c.MaxStreamsPerAddress,
-		Topics: c.MaxStreamTopics,
+		Topics: c.MaxStreamTopics, OpeningRate: c.MaxStreamRate, ConnectionRate: c.MaxConnectionRate,
 	}
 	var files syscall.Rlimit
 	if err := syscall.Getrlimit(syscall.RLIMIT_NOFILE, &files); err != nil {

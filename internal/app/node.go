@@ -138,6 +138,7 @@ func (b *build) api(ctx context.Context, ready func(net.Addr)) error {
 		broker.Config{Metrics: following})
 	present := presence.NewMetrics()
 	tracker := presence.NewTracker(b.config.Node, streams{fanout}, b.db, b.log, presence.Config{Metrics: present})
+	limits := streamLimits(ctx, b.config, b.log)
 	handler := httpapi.New(httpapi.Deps{
 		Node: b.config.Node, Log: b.log, Tokens: key, Links: key, Jobs: jobs{b.db, b.queue}, Artifacts: b.db, Snapshots: b.db,
 		Broker: follower, Hub: fanout, Presence: tracker, Connections: b.db, Blobs: b.bucket,
@@ -145,7 +146,7 @@ func (b *build) api(ctx context.Context, ready func(net.Addr)) error {
 		Datasets: b.exports.Datasets(),
 		Presets:  presets(), Ping: b.db.Ping, App: web.App(),
 		Metrics: telemetry.Metrics(sequencing, following, streaming, limiting, present, eventlog.NewBacklogMetrics(b.db.Backlog)),
-		Limits:  streamLimits(ctx, b.config, b.log), StreamMetrics: limiting, TrustedProxies: b.config.TrustedProxies,
+		Limits:  limits, StreamMetrics: limiting, TrustedProxies: b.config.TrustedProxies,
 		AckInterval: b.config.AckInterval,
 	})
 	listener, err := listen(ctx, b.config.Addr)
@@ -157,7 +158,7 @@ func (b *build) api(ctx context.Context, ready func(net.Addr)) error {
 	b.back = append(b.back, sequencer.Run, retention.Run, follower.Run, tracker.Run)
 	b.front = append(b.front, fanout.Run, func(ctx context.Context) error {
 		ready(listener.Addr())
-		return serve(ctx, listener, certificate, handler, b.log)
+		return serve(ctx, httpapi.LimitConnections(listener, limits, b.config.TrustedProxies, limiting), certificate, handler, b.log)
 	})
 	return nil
 }

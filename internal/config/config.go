@@ -38,6 +38,8 @@ type Config struct {
 	MaxStreams           int           `help:"Streams open at once on this node." default:"50000" env:"HERALD_MAX_STREAMS"`
 	MaxStreamsPerUser    int           `help:"Streams of one user open at once on this node." default:"64" env:"HERALD_MAX_STREAMS_PER_USER"`
 	MaxStreamsPerAddress int           `help:"Streams from one address open at once on this node." default:"1000" env:"HERALD_MAX_STREAMS_PER_ADDRESS"`
+	MaxStreamRate        int           `help:"Streams that one address may ask for a second, once it has asked for as many as it may have." default:"100" env:"HERALD_MAX_STREAM_RATE"`
+	MaxConnectionRate    int           `help:"Connections that one address may make a second, once it has made twice as many as it may have streams." default:"200" env:"HERALD_MAX_CONNECTION_RATE"`
 	MaxStreamTopics      int           `help:"Topics that one stream may follow." default:"100" env:"HERALD_MAX_STREAM_TOPICS"`
 	Heartbeat            time.Duration `help:"How often a stream shows that it is alive; proxies must wait longer than that." default:"15s" env:"HERALD_HEARTBEAT"`
 	AckInterval          time.Duration `help:"How often a client is to say how far it has come; 0: not at all." default:"10s" env:"HERALD_ACK_INTERVAL"`
@@ -95,6 +97,8 @@ func (c *Config) checkStreams() error {
 		{"--max-streams", c.MaxStreams},
 		{"--max-streams-per-user", c.MaxStreamsPerUser},
 		{"--max-streams-per-address", c.MaxStreamsPerAddress},
+		{"--max-stream-rate", c.MaxStreamRate},
+		{"--max-connection-rate", c.MaxConnectionRate},
 		{"--max-stream-topics", c.MaxStreamTopics},
 	} {
 		if limit.value < 0 {

@@ -47,6 +47,8 @@ func TestCompleteNamesTheSettingToChange(t *testing.T) {
 		{"fewer than no streams", func(c *config.Config) { c.MaxStreams = -1 }, "--max-streams -1"},
 		{"fewer than no streams of a user", func(c *config.Config) { c.MaxStreamsPerUser = -1 }, "--max-streams-per-user"},
 		{"fewer than no streams from an address", func(c *config.Config) { c.MaxStreamsPerAddress = -1 }, "--max-streams-per-address"},
+		{"streams slower than never", func(c *config.Config) { c.MaxStreamRate = -1 }, "--max-stream-rate"},
+		{"connections slower than never", func(c *config.Config) { c.MaxConnectionRate = -1 }, "--max-connection-rate"},
 		{"a heart that races", func(c *config.Config) { c.Heartbeat = time.Millisecond }, "--heartbeat"},
 		{"a heart that stops", func(c *config.Config) { c.Heartbeat = time.Hour }, "--heartbeat"},
 		{"acks without end", func(c *config.Config) { c.AckInterval = 999 * time.Millisecond }, "--ack-interval"},

@@ -162,6 +162,7 @@ func New(d Deps) http.Handler {
 	read(r, "/readyz", a.ready)
 	r.Post("/api/session", a.signIn)
 	r.Group(a.fileRoutes)
+	r.With(a.limitOpenings, a.authenticate).Get("/api/sse", a.stream)
 	r.Group(a.routes)
 	a.serveApp(r)
 	return r
@@ -173,7 +174,6 @@ func (a *api) routes(r chi.Router) {
 	r.Get("/metrics", a.metrics)
 	r.Get("/api/session", a.session)
 	r.Delete("/api/session", a.signOut)
-	r.Get("/api/sse", a.stream)
 	r.Post("/api/uploads", a.upload)
 
 	a.operations(humachi.New(r, a.openAPI()))

@@ -4,8 +4,10 @@ import (
 	"cmp"
 	"errors"
 	"fmt"
+	"net/http"
 	"net/netip"
 	"sync"
+	"time"
 
 	"herald/internal/event"
 )
@@ -21,13 +23,21 @@ type Limits struct {
 	PerUser    int // of one user; default 64
 	PerAddress int // from one IPv4 address, or one IPv6 network of 64 bits; default 1,000
 	Topics     int // that one may follow; default 100
+
+	// OpeningRate is how many may be asked for a second from one address, once it
+	// has asked for PerAddress at once. Default 100.
+	OpeningRate int
+	// ConnectionRate is how many connections may come a second from one address,
+	// once twice PerAddress have come at once. Default 200.
+	ConnectionRate int
 }
 
 func (l Limits) withDefaults() Limits {
-	const perUser, perAddress, topics = 64, 1000, 100
+	const perUser, perAddress, topics, openingRate, connectionRate = 64, 1000, 100, 100, 200
 	return Limits{
 		Streams: cmp.Or(l.Streams, DefaultStreams), PerUser: cmp.Or(l.PerUser, perUser), PerAddress: cmp.Or(l.PerAddress, perAddress),
-		Topics: cmp.Or(l.Topics, topics),
+		Topics: cmp.Or(l.Topics, topics), OpeningRate: cmp.Or(l.OpeningRate, openingRate),
+		ConnectionRate: cmp.Or(l.ConnectionRate, connectionRate),
 	}
 }
 
@@ -36,13 +46,15 @@ var (
 	errNodeFull       = errors.New("this node has no room for another stream: try again, here or at another node")
 	errUserStreams    = errors.New("you have as many streams open as one user may: close one, then try again")
 	errAddressStreams = errors.New("your network has as many streams open as one address may: close one, then try again")
+	errOpenings       = errors.New("your network opens streams faster than one address may: wait, then try again")
 )
 
 // limiter counts the streams that are open, and refuses those beyond its Limits.
 // What it remembers of a user or an address goes with their last stream.
 type limiter struct {
 	Limits
-	metrics *StreamMetrics
+	metrics  *StreamMetrics
+	openings *pace
 
 	mu       sync.Mutex // guards the fields below
 	total    int
@@ -53,7 +65,31 @@ type limiter struct {
 func newLimiter(limits Limits, metrics *StreamMetrics) *limiter {
 	limits = limits.withDefaults()
 	metrics.limit.Set(float64(limits.Streams))
-	return &limiter{Limits: limits, metrics: metrics, users: map[string]int{}, networks: map[netip.Addr]int{}}
+	return &limiter{
+		Limits: limits, metrics: metrics, openings: newPace(limits.OpeningRate, limits.PerAddress),
+		users: map[string]int{}, networks: map[netip.Addr]int{},
+	}
+}
+
+// opening refuses to look at a stream that is asked for from an address that
+// asks too fast. An address that is not valid is not known, and not counted.
+func (l *limiter) opening(addr netip.Addr) error {
+	if !l.openings.take(networkOf(addr), time.Now()) {
+		return l.refuse("rate", errOpenings)
+	}
+	return nil
+}
+
+// limitOpenings refuses streams that are asked for faster than Limits say. It
+// stands before all that an opening costs, the look at the token among it.
+func (a *api) limitOpenings(next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if err := a.limits.opening(clientOf(r.Context()).addr); err != nil {
+			a.problems.write(w, r, err)
+			return
+		}
+		next.ServeHTTP(w, r)
+	})
 }
 
 // acquire takes a place for a stream of the user's. An address that is not valid

@@ -7,6 +7,8 @@ import "github.com/prometheus/client_golang/prometheus"
 type StreamMetrics struct {
 	limit   prometheus.Gauge
 	refused *prometheus.CounterVec // by which limit
+
+	connections prometheus.Counter // refused
 }
 
 // NewStreamMetrics returns StreamMetrics that nobody collects yet.
@@ -18,15 +20,18 @@ func NewStreamMetrics() *StreamMetrics {
 		refused: prometheus.NewCounterVec(prometheus.CounterOpts{
 			Name: "herald_streams_refused_total", Help: "Streams refused, by the limit that they were beyond.",
 		}, []string{"limit"}),
+		connections: prometheus.NewCounter(prometheus.CounterOpts{
+			Name: "herald_http_connections_refused_total", Help: "Connections reset because they came too fast from one address.",
+		}),
 	}
-	for _, limit := range []string{"node", "user", "address", "topics"} { // so that they are there before the first
+	for _, limit := range []string{"node", "user", "address", "topics", "rate"} { // so that they are there before the first
 		m.refused.WithLabelValues(limit)
 	}
 	return m
 }
 
 func (m *StreamMetrics) all() []prometheus.Collector {
-	return []prometheus.Collector{m.limit, m.refused}
+	return []prometheus.Collector{m.limit, m.refused, m.connections}
 }
 
 // Describe is prometheus.Collector's.

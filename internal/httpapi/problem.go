@@ -73,6 +73,7 @@ func problemTable() []problemRow {
 		{errNotReady, http.StatusServiceUnavailable, "not-ready", "Herald is not ready", false},
 		{errNodeFull, http.StatusServiceUnavailable, "node-full", "Herald is full", false},
 		{errUserStreams, http.StatusTooManyRequests, "too-many-streams", "You have too many streams open", false},
+		{errOpenings, http.StatusTooManyRequests, "too-fast", "Your network opens streams too fast", false},
 		{errAddressStreams, http.StatusTooManyRequests, "too-many-streams", "Your network has too many streams open", false},
 	}
 }

@@ -1,0 +1,52 @@
+package httpapi
+
+import (
+	"net"
+	"net/netip"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+)
+
+// LimitConnections returns a listener that resets connections which come from one
+// address faster than Limits say, before a goroutine or a handshake is spent on
+// them. Trusted proxies may come as fast as they like, since their connections
+// are those of many.
+func LimitConnections(l net.Listener, limits Limits, trusted []netip.Prefix, metrics *StreamMetrics) net.Listener {
+	const perStream = 2 // a page has others than its stream's
+	limits = limits.withDefaults()
+	return &listener{
+		Listener: l, trusted: trusted, pace: newPace(limits.ConnectionRate, perStream*limits.PerAddress), refused: metrics.connections,
+	}
+}
+
+type listener struct {
+	net.Listener
+	trusted proxies
+	pace    *pace
+	refused prometheus.Counter
+}
+
+// Accept waits for a connection that does not come too fast.
+func (l *listener) Accept() (net.Conn, error) {
+	for {
+		conn, err := l.Listener.Accept()
+		if err != nil || l.take(conn.RemoteAddr()) {
+			return conn, err
+		}
+		l.refused.Inc()
+		if tcp, ok := conn.(*net.TCPConn); ok {
+			_ = tcp.SetLinger(0) // else it would be remembered for a minute
+		}
+		_ = conn.Close() // who is refused needs no more
+	}
+}
+
+func (l *listener) take(from net.Addr) bool {
+	tcp, ok := from.(*net.TCPAddr)
+	if !ok {
+		return true
+	}
+	addr := tcp.AddrPort().Addr().Unmap()
+	return l.trusted.trust(addr) || l.pace.take(networkOf(addr), time.Now())
+}
