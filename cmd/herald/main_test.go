@@ -171,7 +171,7 @@ func TestToken(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if p, err := key.Verify(strings.TrimSpace(token)); err != nil || p.User != "alice" || !p.Is(auth.RoleSupport) {
+	if p, err := key.Verify(t.Context(), strings.TrimSpace(token)); err != nil || p.User != "alice" || !p.Is(auth.RoleSupport) {
 		t.Errorf("the token says %+v, %v, want alice of support", p, err)
 	}
 	if _, link, _ := program(t, "token", "--data-dir", dir, "--user", "alice", "--link", "--addr", "127.0.0.1:9"); !strings.HasPrefix(link, "http://127.0.0.1:9/#token=") {

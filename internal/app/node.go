@@ -126,6 +126,10 @@ func (b *build) api(ctx context.Context, ready func(net.Addr)) error {
 	if err != nil {
 		return err
 	}
+	tokens, err := b.tokens(key)
+	if err != nil {
+		return err
+	}
 	var certificate *certificate // none: plain HTTP
 	if b.config.TLSCert != "" {
 		if certificate, err = loadCertificate(ctx, b.config.TLSCert, b.config.TLSKey, b.log); err != nil {
@@ -140,7 +144,7 @@ func (b *build) api(ctx context.Context, ready func(net.Addr)) error {
 	tracker := presence.NewTracker(b.config.Node, streams{fanout}, b.db, b.log, presence.Config{Metrics: present})
 	limits := streamLimits(ctx, b.config, b.log)
 	handler := httpapi.New(httpapi.Deps{
-		Node: b.config.Node, Log: b.log, Tokens: key, Links: key, Jobs: jobs{b.db, b.queue}, Artifacts: b.db, Snapshots: b.db,
+		Node: b.config.Node, Log: b.log, Tokens: tokens, Keys: tokens, Tickets: b.db, Links: key, Jobs: jobs{b.db, b.queue}, Artifacts: b.db, Snapshots: b.db,
 		Broker: follower, Hub: fanout, Presence: tracker, Connections: b.db, Blobs: b.bucket,
 		MaxUpload: int64(b.config.MaxUploadSize), Prepare: preparer{b.exports}.prepare,
 		Datasets: b.exports.Datasets(),

@@ -7,6 +7,8 @@ import (
 	"fmt"
 	"slices"
 	"time"
+
+	"github.com/google/uuid"
 )
 
 // Why somebody is turned away.
@@ -17,6 +19,8 @@ var (
 	ErrBadToken = errors.New("the token is not valid")
 	// ErrExpired means that a token was good once.
 	ErrExpired = errors.New("the token has expired")
+	// ErrUnavailable means that it cannot be found out at the moment who is asking.
+	ErrUnavailable = errors.New("whose token it is cannot be found out at the moment")
 	// ErrForbidden means that we know who is asking, and they may not.
 	ErrForbidden = errors.New("not allowed")
 )
@@ -47,9 +51,19 @@ func (r *Role) UnmarshalText(text []byte) error {
 
 // Principal is who is asking and what they may do.
 type Principal struct {
-	User    string
-	Roles   []Role
-	Expires time.Time // when this stops being true
+	User    string    `json:"user"`
+	Roles   []Role    `json:"roles"`
+	Topics  []Pattern `json:"topics"`  // what it may follow besides what its roles may
+	Expires time.Time `json:"expires"` // when this stops being true; zero for never
+	Key     uuid.UUID `json:"key"`     // the API key that it came by; zero for none
+}
+
+// CheckTime returns ErrExpired when the principal's time is over.
+func (p Principal) CheckTime() error {
+	if !p.Expires.IsZero() && !time.Now().Before(p.Expires) {
+		return ErrExpired
+	}
+	return nil
 }
 
 // Is reports whether the principal has any of the roles.

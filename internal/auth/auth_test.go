@@ -36,7 +36,7 @@ func TestIssueAndVerify(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	p, err := k.Verify(token)
+	p, err := k.Verify(t.Context(), token)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -82,7 +82,7 @@ func TestVerifyRefuses(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if _, err := key(t).Verify(sign(jwt.SigningMethodHS256, secret(), same)); err != nil {
+	if _, err := key(t).Verify(t.Context(), sign(jwt.SigningMethodHS256, secret(), same)); err != nil {
 		t.Fatalf("the good token is refused: %v", err)
 	}
 	for _, tt := range []struct {
@@ -105,7 +105,7 @@ func TestVerifyRefuses(t *testing.T) {
 		{"an unknown role", sign(jwt.SigningMethodHS256, secret(), func(c jwt.MapClaims) { c["roles"] = []string{"root"} }), auth.ErrBadToken},
 		{"too long", strings.Repeat("x", 9000), auth.ErrBadToken},
 	} {
-		if p, err := key(t).Verify(tt.token); !errors.Is(err, tt.want) {
+		if p, err := key(t).Verify(t.Context(), tt.token); !errors.Is(err, tt.want) {
 			t.Errorf("%s: Verify() = %+v, %v, want %v", tt.name, p, err, tt.want)
 		}
 	}
@@ -134,7 +134,7 @@ func TestLoadOrCreateKey(t *testing.T) {
 		t.Fatal(err)
 	}
 	for _, token := range tokens {
-		if _, err := k.Verify(token); err != nil {
+		if _, err := k.Verify(t.Context(), token); err != nil {
 			t.Errorf("a token signed by one that raced for the key is refused: %v", err)
 		}
 	}
@@ -171,6 +171,9 @@ func TestPolicy(t *testing.T) {
 		{"follow another", func(p auth.Principal) bool { return p.MayFollow("user:bob") }, "sa"},
 		{"follow a job", func(p auth.Principal) bool { return p.MayFollow("job:x") }, "sa"},
 		{"follow a namesake", func(p auth.Principal) bool { return p.MayFollow("client:alice") }, "sa"},
+		{"acknowledge", auth.Principal.MayAcknowledge, "uwbsa"},
+		{"see own job", func(p auth.Principal) bool { return p.MaySeeJob("alice", "x") }, "usa"},
+		{"see another's job", func(p auth.Principal) bool { return p.MaySeeJob("bob", "x") }, "sa"},
 		{"upload", auth.Principal.MayUpload, "uba"},
 		{"start", func(p auth.Principal) bool { return p.MayStart(false) }, "uba"},
 		{"start elsewhere", func(p auth.Principal) bool { return p.MayStart(true) }, "wba"},
@@ -202,7 +205,7 @@ func TestPolicy(t *testing.T) {
 		}
 	}
 	nobody := auth.Principal{User: "alice"}
-	if nobody.MayStart(true) || nobody.MayReport("", "") || nobody.MayClaim() || nobody.MaySee("alice") || nobody.MayChange("alice") ||
+	if nobody.MayFollow("user:alice") || nobody.MayAcknowledge() || nobody.MayStart(true) || nobody.MayReport("", "") || nobody.MayClaim() || nobody.MaySee("alice") || nobody.MayChange("alice") ||
 		nobody.MayWatch("alice") || nobody.MayDisconnect("alice") {
 		t.Error("a principal without a role may do something")
 	}
@@ -246,8 +249,19 @@ func FuzzVerify(f *testing.F) {
 	f.Add(token)
 	f.Add("a.b.c")
 	f.Fuzz(func(t *testing.T, text string) {
-		if p, err := k.Verify(text); err == nil && text != token && p.User != "alice" {
+		if p, err := k.Verify(t.Context(), text); err == nil && text != token && p.User != "alice" {
 			t.Errorf("Verify(%q) = %+v", text, p)
 		}
 	})
+}
+
+func TestTheDocsHaveThePolicy(t *testing.T) {
+	t.Parallel()
+	text, err := os.ReadFile(filepath.Join("..", "..", "docs", "auth.md"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if table := auth.PolicyTable(); !strings.Contains(string(text), table) {
+		t.Errorf("docs/auth.md has another table than policy.go:\n%s", table)
+	}
 }

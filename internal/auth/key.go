@@ -1,6 +1,7 @@
 package auth
 
 import (
+	"context"
 	"crypto/rand"
 	"errors"
 	"fmt"
@@ -80,12 +81,13 @@ func createKey(path string) error {
 // claims are what a token says.
 type claims struct {
 	jwt.RegisteredClaims
-	Roles []Role `json:"roles"`
+	Roles  []Role    `json:"roles"`
+	Topics []Pattern `json:"topics,omitempty"`
 }
 
 // Issue signs a token that says who the principal is, for the time given.
 func (k *Key) Issue(p Principal, life time.Duration) (string, error) {
-	if err := checkUser(p.User); err != nil {
+	if err := errors.Join(checkUser(p.User), checkPatterns(p.Topics)); err != nil {
 		return "", err
 	}
 	if life <= 0 {
@@ -97,7 +99,7 @@ func (k *Key) Issue(p Principal, life time.Duration) (string, error) {
 			Issuer: issuer, Audience: jwt.ClaimStrings{audience}, Subject: p.User,
 			IssuedAt: jwt.NewNumericDate(now), ExpiresAt: jwt.NewNumericDate(now.Add(life)),
 		},
-		Roles: p.Roles,
+		Roles: p.Roles, Topics: p.Topics,
 	})
 	signed, err := token.SignedString(k.secret)
 	if err != nil {
@@ -108,7 +110,7 @@ func (k *Key) Issue(p Principal, life time.Duration) (string, error) {
 
 // Verify returns whom the token names. It returns ErrNoToken, ErrExpired or
 // ErrBadToken; only a token that this key has signed with HS256 is good.
-func (k *Key) Verify(token string) (Principal, error) {
+func (k *Key) Verify(_ context.Context, token string) (Principal, error) {
 	switch {
 	case token == "":
 		return Principal{}, ErrNoToken
@@ -125,10 +127,10 @@ func (k *Key) Verify(token string) (Principal, error) {
 	case err != nil:
 		return Principal{}, fmt.Errorf("%w: %w", ErrBadToken, err)
 	}
-	if err := checkUser(c.Subject); err != nil {
+	if err := errors.Join(checkUser(c.Subject), checkPatterns(c.Topics)); err != nil {
 		return Principal{}, fmt.Errorf("%w: %w", ErrBadToken, err)
 	}
-	return Principal{User: c.Subject, Roles: c.Roles, Expires: c.ExpiresAt.Time}, nil
+	return Principal{User: c.Subject, Roles: c.Roles, Topics: c.Topics, Expires: c.ExpiresAt.Time}, nil
 }
 
 // checkUser refuses a name that could not stand in a topic.

@@ -1,93 +1,177 @@
 package auth
 
-import "strings"
+import (
+	"slices"
+	"strings"
+)
 
-// The policy. Everything that is not allowed here is refused.
-//
-//	                      user    worker  backend  support  admin
-//	follow user:SELF      yes     yes     yes      yes      yes
-//	follow all            yes     yes     yes      yes      yes
-//	follow other topics   -       -       -        yes      yes
-//	start jobs            yes     -       yes      -        yes
-//	- that run elsewhere  -       yes     yes      -        yes
-//	- that concern others -       yes     yes      -        yes
-//	claim those elsewhere -       yes     yes      -        yes
-//	report on them, and   -       theirs  theirs   -        yes
-//	  see them            own     theirs  theirs   yes      yes
-//	see a job             own     -       -        yes      yes
-//	cancel, retry, delete own     -       -        own      yes
-//	start an export       own     -       own      yes      yes
-//	see an artifact       own     -       -        yes      yes
-//	link to an artifact   own     -       -        own      yes
-//	see a node's metrics  -       -       yes      yes      yes
-//	see who is there      self    -       yes      yes      yes
-//	end a stream          own     -       yes      -        yes
-//	acknowledge a stream  own     own     own      own      own
+// share says on whose things a role may do a deed.
+type share uint8
+
+const (
+	not share = iota // nobody's
+	own              // their own
+	all              // everybody's
+)
+
+// deed is something that not everybody may do.
+type deed uint8
+
+const (
+	follow deed = iota
+	start
+	startElsewhere
+	startForOthers
+	claim
+	report
+	see
+	change
+	link
+	export
+	measure
+	watch
+	disconnect
+	acknowledge
+	deeds // how many there are
+)
+
+// rule is a line of the policy.
+type rule struct {
+	user, worker, backend, support, admin share
+
+	text string
+}
+
+// policy is all of it: what it does not allow is refused, and who has several
+// roles may do what any of them may. A topic is one's own when it is all, or
+// user: and one's own name; a job that runs elsewhere, when one has started it or
+// claimed it last; any other thing, when one is its owner. What the topics of a
+// token or a key grant comes on top, and is to follow and to see, never to change.
+func policy() [deeds]rule {
+	return [deeds]rule{
+		//             user wrkr back supp admin
+		follow:         {own, own, own, all, all, "follow a topic"},
+		start:          {own, not, own, not, own, "start a job, upload"},
+		startElsewhere: {not, own, own, not, own, "start a job that runs elsewhere"},
+		startForOthers: {not, all, all, not, all, "start a job that concerns others"},
+		claim:          {not, all, all, not, all, "claim a job that runs elsewhere"},
+		report:         {not, own, own, not, all, "report on such a job, and see it"},
+		see:            {own, not, not, all, all, "see a job or a file"},
+		change:         {own, not, not, own, all, "cancel, retry or delete a job"},
+		link:           {own, not, not, own, all, "make a link to a file"},
+		export:         {own, not, own, all, all, "export"},
+		measure:        {not, not, all, all, all, "see a node's metrics"},
+		watch:          {own, not, all, all, all, "see who is there"},
+		disconnect:     {own, not, all, not, all, "end a stream"},
+		acknowledge:    {own, own, own, own, own, "acknowledge a stream"},
+	}
+}
+
+// of is the share that the role has.
+func (r rule) of(role Role) share {
+	switch role {
+	case RoleUser:
+		return r.user
+	case RoleWorker:
+		return r.worker
+	case RoleBackend:
+		return r.backend
+	case RoleSupport:
+		return r.support
+	case RoleAdmin:
+		return r.admin
+	default:
+		return not
+	}
+}
+
+// share is the largest that one of the principal's roles has in the deed.
+func (p Principal) share(d deed) share {
+	most, r := not, policy()[d]
+	for _, role := range p.Roles {
+		most = max(most, r.of(role))
+	}
+	return most
+}
+
+// may reports whether the principal may do the deed to what is its own, or not.
+func (p Principal) may(d deed, isOwn bool) bool {
+	s := p.share(d)
+	return s == all || s == own && isOwn
+}
+
+// granted reports whether the principal's own topics have that one among them.
+func (p Principal) granted(topic string) bool {
+	return slices.ContainsFunc(p.Topics, func(pattern Pattern) bool { return pattern.Match(topic) })
+}
 
 // MayFollow reports whether the principal may follow the topic.
 func (p Principal) MayFollow(topic string) bool {
 	user, ok := strings.CutPrefix(topic, "user:")
-	return topic == "all" || ok && user == p.User || p.Is(RoleSupport, RoleAdmin)
+	return p.may(follow, topic == "all" || ok && user == p.User) || p.granted(topic)
 }
 
-// A job that runs elsewhere is theirs who started it, or have claimed it last.
-
 // MayUpload reports whether the principal may upload what jobs need.
-func (p Principal) MayUpload() bool { return p.MayStart(false) }
+func (p Principal) MayUpload() bool { return p.may(start, true) }
 
 // MayStart reports whether the principal may start jobs: such that run elsewhere,
 // or others.
 func (p Principal) MayStart(elsewhere bool) bool {
-	return p.Is(RoleBackend, RoleAdmin) || p.Is(RoleWorker) && elsewhere || p.Is(RoleUser) && !elsewhere
+	if elsewhere {
+		return p.may(startElsewhere, true)
+	}
+	return p.may(start, true)
 }
 
 // MayStartForOthers reports whether the principal may start jobs in another's
 // name, and have others watch them.
-func (p Principal) MayStartForOthers() bool { return p.Is(RoleWorker, RoleBackend, RoleAdmin) }
+func (p Principal) MayStartForOthers() bool { return p.may(startForOthers, false) }
 
 // MayClaim reports whether the principal may run jobs that wait for a worker
 // elsewhere.
-func (p Principal) MayClaim() bool { return p.Is(RoleWorker, RoleBackend, RoleAdmin) }
+func (p Principal) MayClaim() bool { return p.may(claim, false) }
 
 // MayReport reports whether the principal may say how a job that runs elsewhere
 // is doing, and see it.
 func (p Principal) MayReport(createdBy, claimedBy string) bool {
-	return p.Is(RoleWorker, RoleBackend) && (p.User == createdBy || p.User == claimedBy) || p.Is(RoleAdmin)
+	return p.may(report, p.User == createdBy || p.User == claimedBy)
 }
 
 // MaySee reports whether the principal may see what the owner has.
-func (p Principal) MaySee(owner string) bool {
-	return p.Is(RoleUser) && p.User == owner || p.Is(RoleSupport, RoleAdmin)
+func (p Principal) MaySee(owner string) bool { return p.may(see, p.User == owner) }
+
+// MaySeeJob reports whether the principal may see the owner's job, or because it
+// may follow what would tell of it.
+func (p Principal) MaySeeJob(owner, id string) bool {
+	return p.MaySee(owner) || p.granted("job:"+id) || p.granted("user:"+owner)
 }
 
 // MayChange reports whether the principal may change what the owner has. What
 // support has are its own exports.
-func (p Principal) MayChange(owner string) bool {
-	return p.Is(RoleUser, RoleSupport) && p.User == owner || p.Is(RoleAdmin)
-}
+func (p Principal) MayChange(owner string) bool { return p.may(change, p.User == owner) }
 
 // MayExport reports whether the principal may start exports, in its own name. A
 // dataset says itself for which roles it is.
-func (p Principal) MayExport() bool { return p.Is(RoleUser, RoleBackend, RoleSupport, RoleAdmin) }
+func (p Principal) MayExport() bool { return p.may(export, true) }
 
 // MayExportAll reports whether exports show the principal everybody's rows, and
 // not its own alone.
-func (p Principal) MayExportAll() bool { return p.Is(RoleSupport, RoleAdmin) }
+func (p Principal) MayExportAll() bool { return p.may(export, false) }
 
 // MayLink reports whether the principal may make a link that shows a file of the
 // owner's to whoever has it.
-func (p Principal) MayLink(owner string) bool { return p.MayChange(owner) }
+func (p Principal) MayLink(owner string) bool { return p.may(link, p.User == owner) }
 
 // MayMeasure reports whether the principal may see a node's metrics.
-func (p Principal) MayMeasure() bool { return p.Is(RoleBackend, RoleSupport, RoleAdmin) }
+func (p Principal) MayMeasure() bool { return p.may(measure, false) }
 
 // MayWatch reports whether the principal may see whether the user is there, and
 // how; of the empty user, it is everybody.
-func (p Principal) MayWatch(user string) bool {
-	return p.Is(RoleUser) && p.User == user || p.Is(RoleBackend, RoleSupport, RoleAdmin)
-}
+func (p Principal) MayWatch(user string) bool { return p.may(watch, p.User == user) }
 
 // MayDisconnect reports whether the principal may end the user's streams.
-func (p Principal) MayDisconnect(user string) bool {
-	return p.Is(RoleUser) && p.User == user || p.Is(RoleBackend, RoleAdmin)
-}
+func (p Principal) MayDisconnect(user string) bool { return p.may(disconnect, p.User == user) }
+
+// MayAcknowledge reports whether the principal may say how far it has come on its
+// streams.
+func (p Principal) MayAcknowledge() bool { return p.may(acknowledge, true) }

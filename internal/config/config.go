@@ -44,6 +44,14 @@ type Config struct {
 	Heartbeat            time.Duration `help:"How often a stream shows that it is alive; proxies must wait longer than that." default:"15s" env:"HERALD_HEARTBEAT"`
 	AckInterval          time.Duration `help:"How often a client is to say how far it has come; 0: not at all." default:"10s" env:"HERALD_ACK_INTERVAL"`
 
+	JWTIssuer      string   `name:"jwt-issuer" help:"Another issuer whose tokens are good: what they name in iss." env:"HERALD_JWT_ISSUER" placeholder:"NAME"`
+	JWTAudience    string   `name:"jwt-audience" help:"What its tokens name in aud." default:"herald" env:"HERALD_JWT_AUDIENCE" placeholder:"NAME"`
+	JWTKeys        []string `name:"jwt-keys" help:"Keys that check its tokens, as ALGORITHM:FILE: HS256 with a secret, RS256, ES256 or EdDSA with a public key as PEM." env:"HERALD_JWT_KEYS" placeholder:"LIST"`
+	JWKSURL        string   `name:"jwks-url" help:"Where it shows its public keys as a JSON Web Key Set." env:"HERALD_JWKS_URL" placeholder:"URL"`
+	JWTUserClaim   string   `name:"jwt-user-claim" help:"The claim that names the user; a dot leads into an object." default:"sub" env:"HERALD_JWT_USER_CLAIM" placeholder:"CLAIM"`
+	JWTRolesClaim  string   `name:"jwt-roles-claim" help:"The claim that lists the roles; without it, one is a user." default:"roles" env:"HERALD_JWT_ROLES_CLAIM" placeholder:"CLAIM"`
+	JWTTopicsClaim string   `name:"jwt-topics-claim" help:"The claim that lists patterns of topics that one may follow besides." default:"topics" env:"HERALD_JWT_TOPICS_CLAIM" placeholder:"CLAIM"`
+
 	LogLevel  string `help:"Least level logged: debug, info, warn or error." enum:"debug,info,warn,error" default:"info" env:"HERALD_LOG_LEVEL"`
 	LogFormat string `help:"How to log: text or json." enum:"text,json" default:"text" env:"HERALD_LOG_FORMAT"`
 }
@@ -80,7 +88,20 @@ func (c *Config) Complete() error {
 	if c.RetainAge < 0 {
 		return errors.New("--retain-age: want 0 or more, such as 90d")
 	}
-	return c.checkStreams()
+	return errors.Join(c.checkIssuer(), c.checkStreams())
+}
+
+// checkIssuer checks the settings of another issuer's tokens, as far as that can be
+// done without its keys.
+func (c *Config) checkIssuer() error {
+	keys := len(c.JWTKeys) > 0 || c.JWKSURL != ""
+	switch {
+	case keys && c.JWTIssuer == "":
+		return errors.New("--jwt-issuer: want the name of the issuer whose keys --jwt-keys and --jwks-url are")
+	case !keys && c.JWTIssuer != "":
+		return errors.New("--jwt-issuer: want its keys too, as --jwt-keys or --jwks-url")
+	}
+	return nil
 }
 
 // checkStreams checks the settings of streams and of how they are reached. A

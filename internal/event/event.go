@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"regexp"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -101,10 +102,13 @@ func (t Type) Check() error {
 	return nil
 }
 
-// Reserved reports whether only Herald itself says such a thing: of jobs, and of
-// a stream's own life.
+// AccessRead says that somebody has read what belongs to another.
+const AccessRead Type = "access.read"
+
+// Reserved reports whether only Herald itself says such a thing: of jobs, of a
+// stream's own life, and of who has read what.
 func (t Type) Reserved() bool {
-	return strings.HasPrefix(string(t), "job.") || strings.HasPrefix(string(t), "stream.")
+	return slices.ContainsFunc([]string{"job.", "stream.", "access."}, func(own string) bool { return strings.HasPrefix(string(t), own) })
 }
 
 // Pending is an event that is not in the log yet, so it has no Seq.

@@ -29,7 +29,23 @@ import (
 
 // Tokens says whom a token names.
 type Tokens interface {
-	Verify(token string) (auth.Principal, error)
+	Verify(ctx context.Context, token string) (auth.Principal, error)
+}
+
+// Keys ends what was opened with an API key when that is revoked.
+type Keys interface {
+	// Hold calls end, maybe again and again, once the principal's key is known to be
+	// revoked, until release is called.
+	Hold(p auth.Principal, end func()) (release func())
+}
+
+// Tickets keeps tickets, each of which opens one stream.
+type Tickets interface {
+	// SaveTicket keeps the hash of a ticket of the principal's, for a while.
+	SaveTicket(ctx context.Context, hash auth.Hash, p auth.Principal, life time.Duration) error
+	// TakeTicket uses a ticket up, and returns whose it is; there may be
+	// auth.ErrBadTicket. Of all that ever come with it, on all nodes, one gets it.
+	TakeTicket(ctx context.Context, hash auth.Hash) (auth.Principal, error)
 }
 
 // Links signs links to artifacts.
@@ -84,6 +100,8 @@ type Deps struct {
 	Node      string // this node's name, told to clients
 	Log       *slog.Logger
 	Tokens    Tokens
+	Keys      Keys // nil: there are no API keys
+	Tickets   Tickets
 	Links     Links
 	Jobs      Jobs
 	Artifacts Artifacts
@@ -144,6 +162,9 @@ func New(d Deps) http.Handler {
 	if d.Presence == nil {
 		d.Presence = unwritten{}
 	}
+	if d.Keys == nil {
+		d.Keys = noKeys{}
+	}
 	a := &api{Deps: d, problems: problems{log: d.Log}, limits: newLimiter(d.Limits, d.StreamMetrics)}
 	r := chi.NewRouter()
 	r.Use(
@@ -161,6 +182,7 @@ func New(d Deps) http.Handler {
 	read(r, "/healthz", a.health)
 	read(r, "/readyz", a.ready)
 	r.Post("/api/session", a.signIn)
+	r.With(a.authenticateOrTicket).Get("/api/sse", a.stream)
 	r.Group(a.fileRoutes)
 	r.With(a.limitOpenings, a.authenticate).Get("/api/sse", a.stream)
 	r.Group(a.routes)
@@ -205,6 +227,7 @@ func (a *api) operations(typed huma.API) {
 	handle(a, typed, http.MethodPost, "/api/jobs/{id}/attempts", "claim-job", "Begin an attempt of a job that runs elsewhere", http.StatusCreated, a.claimJob)
 	handle(a, typed, http.MethodPost, "/api/jobs/{id}/reports", "report", "Report on a job that runs elsewhere", http.StatusOK, a.report)
 	handle(a, typed, http.MethodGet, "/api/jobs/{id}/commands", "get-commands", "Wait for what the job's worker is to do", http.StatusOK, a.commands)
+	handle(a, typed, http.MethodPost, "/api/tickets", "make-ticket", "Make a ticket that opens one stream", http.StatusCreated, a.makeTicket)
 	handle(a, typed, http.MethodPost, "/api/sse/ack", "ack-stream", "Say how far you have come on your stream", http.StatusNoContent, a.ack)
 	handle(a, typed, http.MethodGet, "/api/connections", "list-connections", "List streams, newest first", http.StatusOK, a.listConnections)
 	handle(a, typed, http.MethodGet, "/api/connections/{id}", "get-connection", "Look at a stream", http.StatusOK, a.getConnection)

@@ -164,7 +164,7 @@ func (a *api) visible(ctx context.Context, id uuid.UUID) (job.Job, error) {
 	j, err := a.Jobs.Job(ctx, id)
 	p := principalOf(ctx)
 	works := j.External && p.MayReport(j.CreatedBy, j.ClaimedBy)
-	if err == nil && !works && !p.MaySee(j.Owner) {
+	if err == nil && !works && !p.MaySeeJob(j.Owner, id.String()) {
 		return job.Job{}, job.ErrNotFound
 	}
 	return j, err

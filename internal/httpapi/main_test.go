@@ -110,8 +110,11 @@ func start(t *testing.T, db *postgres.DB, change ...func(*httpapi.Deps)) *server
 	group.Go(func() error { return s.hub.Run(streams) })
 	group.Go(func() error { return follower.Run(ctx) })
 	group.Go(func() error { return eventlog.NewSequencer(db, log, eventlog.Config{}).Run(ctx) })
+	keys := auth.NewKeyring(db, log, auth.KeyringConfig{Interval: 10 * time.Millisecond})
+	group.Go(func() error { return keys.Run(ctx) })
+	tokens := auth.NewVerifier(s.key, keys, nil)
 	deps := httpapi.Deps{
-		Node: "test", Log: log, Tokens: s.key, Links: s.key, Jobs: jobs{db}, Artifacts: db, Snapshots: db, Broker: follower, Hub: s.hub, Blobs: s.blobs,
+		Node: "test", Log: log, Tokens: tokens, Keys: tokens, Tickets: db, Links: s.key, Jobs: jobs{db}, Artifacts: db, Snapshots: db, Broker: follower, Hub: s.hub, Blobs: s.blobs,
 		App:     fstest.MapFS{"index.html": {Data: []byte("<p>the app</p>")}, "assets/a-1.js": {Data: []byte("1")}, "favicon.svg": {Data: []byte("<svg/>")}},
 		Prepare: prepare, Ping: db.Ping, Presets: []httpapi.Preset{{Name: "mp4"}},
 	}
@@ -161,6 +164,19 @@ func (s *server) token(t *testing.T, user string, roles ...auth.Role) string {
 		t.Fatal(err)
 	}
 	return token
+}
+
+// apiKey makes an API key, and returns its id and the secret.
+func (s *server) apiKey(t *testing.T, k auth.APIKey) (uuid.UUID, string) {
+	t.Helper()
+	k, secret, err := auth.NewAPIKey(k)
+	if err == nil {
+		_, err = s.db.SaveAPIKey(t.Context(), k, auth.HashOf(secret))
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	return k.ID, secret
 }
 
 // answer is what came back.

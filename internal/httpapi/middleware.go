@@ -173,7 +173,26 @@ func (a *api) refuseCrossOrigin(next http.Handler) http.Handler {
 // authenticate lets nobody pass who is not known.
 func (a *api) authenticate(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		principal, err := a.Tokens.Verify(tokenOf(r))
+		principal, err := a.Tokens.Verify(r.Context(), tokenOf(r))
+		if err != nil {
+			a.problems.write(w, r, err)
+			return
+		}
+		next.ServeHTTP(w, r.WithContext(context.WithValue(r.Context(), principalKey, principal)))
+	})
+}
+
+// authenticateOrTicket lets those pass who are known, and those whose ticket is
+// good; with a ticket, nothing else counts.
+func (a *api) authenticateOrTicket(next http.Handler) http.Handler {
+	known := a.authenticate(next)
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		query := r.URL.Query()
+		if !query.Has("ticket") {
+			known.ServeHTTP(w, r)
+			return
+		}
+		principal, err := a.takeTicket(r.Context(), query.Get("ticket"))
 		if err != nil {
 			a.problems.write(w, r, err)
 			return

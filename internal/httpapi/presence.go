@@ -73,6 +73,9 @@ const ackTime = 10 * time.Second
 // ack takes a client's word at once where the stream is this node's and known to
 // be so far, and else with the next batch.
 func (a *api) ack(ctx context.Context, in *ackIn) (*struct{}, error) {
+	if !principalOf(ctx).MayAcknowledge() {
+		return nil, fmt.Errorf("%w: acknowledge streams", auth.ErrForbidden)
+	}
 	word := presence.Ack{
 		Client: in.Body.Client, User: principalOf(ctx).User, Seq: event.Seq(in.Body.Seq), Visible: in.Body.Visible,
 	}

@@ -41,6 +41,8 @@ func problemTable() []problemRow {
 		{auth.ErrNoToken, http.StatusUnauthorized, "not-signed-in", "You are not signed in", false},
 		{auth.ErrExpired, http.StatusUnauthorized, "token-expired", "Your sign-in has expired", false},
 		{auth.ErrBadToken, http.StatusUnauthorized, "bad-token", "The token is not valid", false},
+		{auth.ErrUnavailable, http.StatusServiceUnavailable, "not-ready", "Herald is not ready", false},
+		{auth.ErrBadTicket, http.StatusUnauthorized, "bad-ticket", "The ticket is not valid", false},
 		{auth.ErrBadLink, http.StatusForbidden, "bad-link", "The link is not valid", false},
 		{auth.ErrLinkExpired, http.StatusForbidden, "link-expired", "The link has expired", false},
 		{errNoLink, http.StatusUnprocessableEntity, "no-link", "There are no links to such files", false},

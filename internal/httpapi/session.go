@@ -6,6 +6,8 @@ import (
 	"net/http"
 	"time"
 
+	"github.com/google/uuid"
+
 	"herald/internal/auth"
 )
 
@@ -16,13 +18,16 @@ const cookieName = "herald_session"
 type sessionBody struct {
 	User    string      `json:"user"`
 	Roles   []auth.Role `json:"roles"`
-	Expires time.Time   `json:"expires_at"`
+	Expires time.Time   `json:"expires_at,omitzero"` // of an API key there may be none
 }
 
 // signIn takes a token and keeps it in a cookie that scripts cannot read.
 func (a *api) signIn(w http.ResponseWriter, r *http.Request) {
 	token := tokenOf(r)
-	principal, err := a.Tokens.Verify(token)
+	principal, err := a.Tokens.Verify(r.Context(), token)
+	if err == nil && principal.Key != uuid.Nil {
+		err = fmt.Errorf("%w: sign in with an API key; send it with each request", auth.ErrForbidden)
+	}
 	if err != nil {
 		a.problems.write(w, r, err)
 		return

@@ -197,9 +197,11 @@ func streamFilter(query url.Values) (*event.Filter, error) {
 // place among the limited ones back. It keeps nothing of the request alive.
 func (a *api) hubStream(ask streamRequest, network netip.Addr) hub.Stream {
 	id, user := ask.clientID, ask.principal.User
+	release := a.Keys.Hold(ask.principal, func() { a.Hub.Disconnect(id, hub.ErrExpired) })
 	return hub.Stream{
 		ID: id, Topics: ask.topics, Filter: ask.filter, Whole: ask.whole, Expires: ask.principal.Expires,
 		Ended: func(why error, written event.Seq) {
+			release()
 			a.limits.release(user, network)
 			a.Presence.Closed(id, closedWhy(why), written)
 			a.Log.DebugContext(context.Background(), "stream ended", "client_id", id, "user", user, "reason", why, "written", written)
@@ -215,7 +217,7 @@ func (a *api) streamTopics(r *http.Request, principal auth.Principal) ([]event.T
 		return nil, err
 	}
 	if len(asked) == 0 {
-		return []event.Topic{event.UserTopic(principal.User), event.Everyone}, nil
+		asked = []string{string(event.UserTopic(principal.User)), string(event.Everyone)}
 	}
 	topics := make([]event.Topic, 0, len(asked))
 	for _, text := range asked {
@@ -244,7 +246,7 @@ func (a *api) mayFollow(ctx context.Context, principal auth.Principal, topic eve
 		return false
 	}
 	j, err := a.Jobs.Job(ctx, id)
-	return err == nil && principal.MaySee(j.Owner)
+	return err == nil && principal.MaySeeJob(j.Owner, id.String())
 }
 
 // streamCursor reads from where the client wants to resume, if it does.

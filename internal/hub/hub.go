@@ -253,7 +253,8 @@ func (h *Hub) Interrupt(why error) {
 	}
 }
 
-// Disconnect ends a stream with the reason, if it is this hub's.
+// Disconnect ends a stream with the reason, if it is this hub's. Of ErrExpired the
+// client is told.
 func (h *Hub) Disconnect(id uuid.UUID, why error) {
 	s := h.shardOf(id)
 	s.send(func() { s.disconnect(id, why) })

@@ -2,6 +2,7 @@ package hub
 
 import (
 	"context"
+	"errors"
 	"math"
 	"net"
 	"slices"
@@ -399,9 +400,14 @@ func (s *shard) each(do func(*conn)) {
 }
 
 func (s *shard) disconnect(id uuid.UUID, why error) {
-	if c := s.byID[id]; c != nil {
-		s.finish(c, why)
+	c := s.byID[id]
+	if c == nil {
+		return
 	}
+	if errors.Is(why, ErrExpired) {
+		s.say(c, &Frame{Bytes: s.config.Words.Expired()})
+	}
+	s.finish(c, why)
 }
 
 // positions returns the streams that have been written to since the last call.

@@ -290,18 +290,15 @@ func jobOf(row dbsqlc.Job) (job.Job, error) {
 }
 
 // texts and topics translate between topics and an array of text.
-func texts(topics []event.Topic) []string {
-	list := make([]string, len(topics))
-	for i, t := range topics {
-		list[i] = string(t)
-	}
-	return list
-}
+func texts[T ~string](list []T) []string { return asTexts[string](list) }
 
-func topics(texts []string) []event.Topic {
-	list := make([]event.Topic, len(texts))
-	for i, t := range texts {
-		list[i] = event.Topic(t)
+func topics(texts []string) []event.Topic { return asTexts[event.Topic](texts) }
+
+// asTexts are the same texts by another type.
+func asTexts[To, From ~string](from []From) []To {
+	list := make([]To, len(from))
+	for i, text := range from {
+		list[i] = To(text)
 	}
 	return list
 }

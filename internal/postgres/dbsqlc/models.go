@@ -10,6 +10,29 @@ import (
 	"github.com/google/uuid"
 )
 
+// A row is a key of a worker or a back end. Written by operators, but for last_used_at, which each node writes in batches. A row stays when its key is revoked, so that what it did can still be told from its name.
+type APIKey struct {
+	ID uuid.UUID
+	// SHA-256 of the key as it is sent. A key is 256 bits of chance, so that there is nothing to guess, and no salt is needed.
+	Hash []byte
+	// The first letters of the key, for people to know it by.
+	Hint string
+	Name string
+	// In whose name the key acts; several keys may share it, as while one takes the place of another.
+	UserID string
+	Roles  []string
+	// Patterns of topics that it may follow besides what its roles may.
+	Topics    []string
+	CreatedAt time.Time
+	CreatedBy string
+	// NULL: never.
+	ExpiresAt *time.Time
+	// To about a minute.
+	LastUsedAt *time.Time
+	RevokedAt  *time.Time
+	RevokedBy  *string
+}
+
 // A row is a whole upload or a whole output of a job in the blob store: written after the last of its bytes.
 type Artifact struct {
 	ID          uuid.UUID
