@@ -229,7 +229,7 @@ func (a *api) streamTopics(r *http.Request, principal auth.Principal) ([]event.T
 			return nil, fmt.Errorf("%w: topic %s", auth.ErrForbidden, topic)
 		}
 		if !slices.Contains(topics, topic) {
-			topics = append(topics, topic)
+			topics = append(topics, event.Topic(strings.Clone(string(topic)))) // the text is the whole request's
 		}
 	}
 	return topics, nil
