@@ -16,7 +16,7 @@ func (b *streamBench) connected(
 		return err
 	}
 	defer func() { err = errors.Join(err, s.close()) }()
-	if idle {
+	if idle && engine != bare { // which has no more code than there is in memory, and never lets go of a client
 		if err := b.warm(ctx, s); err != nil {
 			return err
 		}
