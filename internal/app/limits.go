@@ -36,3 +36,11 @@ func streamsWithin(files uint64) uint64 {
 	const most = 4096
 	return max(files-min(files/4, most), 1)
 }
+
+// rates are the limits on requests.
+func rates(c config.Config) httpapi.Rates {
+	return httpapi.Rates{
+		Strangers: httpapi.Rate(c.StrangerRate), People: httpapi.Rate(c.UserRate), Programs: httpapi.Rate(c.ProgramRate),
+		Publishes: httpapi.Rate(c.PublishRate), Uploads: httpapi.Rate(c.UploadRate),
+	}
+}

@@ -137,6 +137,7 @@ func (b *build) api(ctx context.Context, ready func(net.Addr)) error {
 		}
 	}
 	sequencing, following, streaming, limiting := eventlog.NewMetrics(), broker.NewMetrics(), hub.NewMetrics(), httpapi.NewStreamMetrics()
+	refusing := httpapi.NewRequestMetrics()
 	fanout := hub.New(hub.Config{Words: httpapi.StreamWords(), Metrics: streaming, Heartbeat: b.config.Heartbeat})
 	follower := broker.New(b.db, pgbus.New(b.db.Session, postgres.LogChannel, b.log), fanout, httpapi.EncodeEvent, b.log,
 		broker.Config{Metrics: following})
@@ -149,9 +150,9 @@ func (b *build) api(ctx context.Context, ready func(net.Addr)) error {
 		MaxUpload: int64(b.config.MaxUploadSize), Prepare: preparer{b.exports}.prepare,
 		Datasets: b.exports.Datasets(),
 		Presets:  presets(), Ping: b.db.Ping, App: web.App(),
-		Metrics: telemetry.Metrics(sequencing, following, streaming, limiting, present, eventlog.NewBacklogMetrics(b.db.Backlog)),
+		Metrics: telemetry.Metrics(sequencing, following, streaming, limiting, refusing, present, eventlog.NewBacklogMetrics(b.db.Backlog)),
 		Limits:  limits, StreamMetrics: limiting, TrustedProxies: b.config.TrustedProxies,
-		AckInterval: b.config.AckInterval,
+		AckInterval: b.config.AckInterval, Rates: rates(b.config), RequestMetrics: refusing, Origins: b.config.CORSOrigins,
 	})
 	listener, err := listen(ctx, b.config.Addr)
 	if err != nil {

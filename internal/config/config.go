@@ -52,6 +52,13 @@ type Config struct {
 	JWTRolesClaim  string   `name:"jwt-roles-claim" help:"The claim that lists the roles; without it, one is a user." default:"roles" env:"HERALD_JWT_ROLES_CLAIM" placeholder:"CLAIM"`
 	JWTTopicsClaim string   `name:"jwt-topics-claim" help:"The claim that lists patterns of topics that one may follow besides." default:"topics" env:"HERALD_JWT_TOPICS_CLAIM" placeholder:"CLAIM"`
 
+	StrangerRate Rate    `help:"Requests from one address by whom nobody knows, so often a second and so many at once; 0: any." default:"200/2000" env:"HERALD_STRANGER_RATE" placeholder:"RATE/BURST"`
+	UserRate     Rate    `help:"Requests of one user." default:"200/2000" env:"HERALD_USER_RATE" placeholder:"RATE/BURST"`
+	ProgramRate  Rate    `help:"Requests of one API key, worker or back end." default:"5000/20000" env:"HERALD_PROGRAM_RATE" placeholder:"RATE/BURST"`
+	PublishRate  Rate    `help:"Requests of one user or key to publish or to report." default:"5000/20000" env:"HERALD_PUBLISH_RATE" placeholder:"RATE/BURST"`
+	UploadRate   Rate    `help:"Uploads of one user or key." default:"5/100" env:"HERALD_UPLOAD_RATE" placeholder:"RATE/BURST"`
+	CORSOrigins  Origins `name:"cors-origins" help:"Other sites whose pages may use the API with a token, such as https://app.example.com (default: none)." env:"HERALD_CORS_ORIGINS" placeholder:"LIST"`
+
 	LogLevel  string `help:"Least level logged: debug, info, warn or error." enum:"debug,info,warn,error" default:"info" env:"HERALD_LOG_LEVEL"`
 	LogFormat string `help:"How to log: text or json." enum:"text,json" default:"text" env:"HERALD_LOG_FORMAT"`
 }

@@ -131,6 +131,13 @@ type Deps struct {
 	// stream.open tells them; 0: not at all.
 	AckInterval time.Duration
 
+	// Origins are the other sites whose pages may use the API, each by its exact
+	// origin, such as https://app.example.com; by default there are none.
+	Origins []string
+
+	Rates          Rates           // on requests
+	RequestMetrics *RequestMetrics // is told of the requests that are refused; by default nobody is
+
 	Limits        Limits         // on the streams that are open at once
 	StreamMetrics *StreamMetrics // is told of the streams; by default nobody is
 
@@ -149,6 +156,7 @@ type api struct {
 	Deps
 	problems problems
 	limits   *limiter
+	rates    *rates
 }
 
 // New returns the handler of all routes.
@@ -159,6 +167,9 @@ func New(d Deps) http.Handler {
 	if d.StreamMetrics == nil {
 		d.StreamMetrics = NewStreamMetrics()
 	}
+	if d.RequestMetrics == nil {
+		d.RequestMetrics = NewRequestMetrics()
+	}
 	if d.Presence == nil {
 		d.Presence = unwritten{}
 	}
@@ -166,6 +177,7 @@ func New(d Deps) http.Handler {
 		d.Keys = noKeys{}
 	}
 	a := &api{Deps: d, problems: problems{log: d.Log}, limits: newLimiter(d.Limits, d.StreamMetrics)}
+	a.rates = newRates(d.Rates, d.RequestMetrics)
 	r := chi.NewRouter()
 	r.Use(
 		withRequestID,
@@ -174,6 +186,8 @@ func New(d Deps) http.Handler {
 		a.recoverPanics,
 		boundTime,
 		secureHeaders,
+		a.allowOrigins,
+		a.limitStrangers,
 		a.refuseCrossOrigin,
 	)
 	r.NotFound(func(w http.ResponseWriter, r *http.Request) { a.problems.write(w, r, errNoRoute) })

@@ -54,3 +54,25 @@ func ClientOf(trusted []netip.Prefix, r *http.Request) (addr netip.Addr, https b
 	c := proxies(trusted).client(r)
 	return c.addr, c.https
 }
+
+// MaxBuckets is of how many a limit remembers what they have used.
+const MaxBuckets = maxBuckets
+
+// Buckets are the buckets of a rate, for their test.
+type Buckets struct{ b *buckets[string] }
+
+// NewBuckets is newBuckets.
+func NewBuckets(rate Rate) Buckets { return Buckets{newBuckets[string](rate)} }
+
+// Take is buckets.take.
+func (b Buckets) Take(who string) bool { return b.b.take(who) }
+
+// Give is buckets.give.
+func (b Buckets) Give(who string) { b.b.give(who) }
+
+// Remembered is of how many it knows.
+func (b Buckets) Remembered() int {
+	b.b.mu.Lock()
+	defer b.b.mu.Unlock()
+	return len(b.b.of)
+}

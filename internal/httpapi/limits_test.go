@@ -11,6 +11,7 @@ import (
 	"sync"
 	"testing"
 
+	"github.com/prometheus/client_golang/prometheus"
 	"pgregory.net/rapid"
 
 	"herald/internal/httpapi"
@@ -123,7 +124,7 @@ func TestLimitsFromManyGoroutines(t *testing.T) {
 }
 
 // exposition is what the metrics say.
-func exposition(t *testing.T, m *httpapi.StreamMetrics) string {
+func exposition(t *testing.T, m prometheus.Collector) string {
 	t.Helper()
 	w := httptest.NewRecorder()
 	telemetry.Metrics(m).ServeHTTP(w, httptest.NewRequestWithContext(t.Context(), http.MethodGet, "/metrics", nil))

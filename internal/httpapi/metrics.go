@@ -47,3 +47,24 @@ func (m *StreamMetrics) Collect(to chan<- prometheus.Metric) {
 		c.Collect(to)
 	}
 }
+
+// RequestMetrics is what a node tells of the requests that it has refused because
+// there were too many. It is a prometheus.Collector.
+type RequestMetrics struct{ refused *prometheus.CounterVec }
+
+// NewRequestMetrics returns RequestMetrics that nobody collects yet.
+func NewRequestMetrics() *RequestMetrics {
+	m := &RequestMetrics{refused: prometheus.NewCounterVec(prometheus.CounterOpts{
+		Name: "herald_requests_refused_total", Help: "Requests refused, by the limit that they were beyond.",
+	}, []string{"limit"})}
+	for _, limit := range []string{"address", "user", "program", "publish", "upload"} {
+		m.refused.WithLabelValues(limit)
+	}
+	return m
+}
+
+// Describe is prometheus.Collector's.
+func (m *RequestMetrics) Describe(to chan<- *prometheus.Desc) { m.refused.Describe(to) }
+
+// Collect is prometheus.Collector's.
+func (m *RequestMetrics) Collect(to chan<- prometheus.Metric) { m.refused.Collect(to) }

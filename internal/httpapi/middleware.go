@@ -161,19 +161,13 @@ func secureHeaders(next http.Handler) http.Handler {
 	})
 }
 
-// refuseCrossOrigin keeps other sites' pages from acting with our cookie.
-func (a *api) refuseCrossOrigin(next http.Handler) http.Handler {
-	protection := http.NewCrossOriginProtection()
-	protection.SetDenyHandler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		a.problems.write(w, r, errCrossOrigin)
-	}))
-	return protection.Handler(next)
-}
-
 // authenticate lets nobody pass who is not known.
 func (a *api) authenticate(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		principal, err := a.Tokens.Verify(r.Context(), tokenOf(r))
+		if err == nil {
+			err = a.welcome(r, principal)
+		}
 		if err != nil {
 			a.problems.write(w, r, err)
 			return
@@ -202,7 +196,7 @@ func (a *api) authenticateOrTicket(next http.Handler) http.Handler {
 }
 
 // tokenOf is the request's token: from its Authorization header (RFC 6750), else
-// from its cookie.
+// from its cookie, if it is not another site's page that asks.
 func tokenOf(r *http.Request) string {
 	if header := r.Header.Get("Authorization"); header != "" {
 		scheme, token, _ := strings.Cut(header, " ")
@@ -211,7 +205,7 @@ func tokenOf(r *http.Request) string {
 		}
 		return strings.TrimSpace(token)
 	}
-	if cookie, err := r.Cookie(cookieName); err == nil {
+	if cookie, err := r.Cookie(cookieName); err == nil && ownPage(r) {
 		return cookie.Value
 	}
 	return ""
