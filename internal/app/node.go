@@ -146,7 +146,7 @@ func (b *build) api(ctx context.Context, ready func(net.Addr)) error {
 	limits := streamLimits(ctx, b.config, b.log)
 	handler := httpapi.New(httpapi.Deps{
 		Node: b.config.Node, Log: b.log, Tokens: tokens, Keys: tokens, Tickets: b.db, Links: key, Jobs: jobs{b.db, b.queue}, Artifacts: b.db, Snapshots: b.db,
-		Broker: follower, Hub: fanout, Presence: tracker, Connections: b.db, Blobs: b.bucket,
+		Broker: follower, Hub: fanout, Presence: tracker, Connections: b.db, Accesses: b.db, Blobs: b.bucket,
 		MaxUpload: int64(b.config.MaxUploadSize), Prepare: preparer{b.exports}.prepare,
 		Datasets: b.exports.Datasets(),
 		Presets:  presets(), Ping: b.db.Ping, App: web.App(),

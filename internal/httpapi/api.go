@@ -114,6 +114,7 @@ type Deps struct {
 	App       fs.FS        // the built web app; without an index.html in it, a page says how to build it
 
 	Connections Connections
+	Accesses    Accesses
 
 	// Prepare returns the args of a job of the kind as they are to be recorded, if
 	// the principal may start it for the owner: a new one, or one that has ended,
@@ -157,6 +158,7 @@ type api struct {
 	problems problems
 	limits   *limiter
 	rates    *rates
+	looks    *buckets[string] // of those who may see others' things, at what comes in pieces
 }
 
 // New returns the handler of all routes.
@@ -177,7 +179,7 @@ func New(d Deps) http.Handler {
 		d.Keys = noKeys{}
 	}
 	a := &api{Deps: d, problems: problems{log: d.Log}, limits: newLimiter(d.Limits, d.StreamMetrics)}
-	a.rates = newRates(d.Rates, d.RequestMetrics)
+	a.rates, a.looks = newRates(d.Rates, d.RequestMetrics), newBuckets[string](again())
 	r := chi.NewRouter()
 	r.Use(
 		withRequestID,

@@ -182,10 +182,15 @@ func (a *api) findArtifact(r *http.Request) (artifact.Artifact, error) {
 		return artifact.Artifact{}, artifact.ErrNotFound
 	}
 	file, err := a.Artifacts.Artifact(r.Context(), id)
-	if err == nil && !hasLink(r.Context()) && !principalOf(r.Context()).MaySee(file.Owner) {
+	switch {
+	case err != nil:
+		return artifact.Artifact{}, err
+	case hasLink(r.Context()):
+		return file, nil
+	case !principalOf(r.Context()).MaySee(file.Owner):
 		return artifact.Artifact{}, artifact.ErrNotFound
 	}
-	return file, err
+	return file, a.noteOnce(r.Context(), file.Owner, "file:"+id.String())
 }
 
 // redirectArtifact leads from an artifact's id to its file.

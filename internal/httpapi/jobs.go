@@ -164,10 +164,15 @@ func (a *api) visible(ctx context.Context, id uuid.UUID) (job.Job, error) {
 	j, err := a.Jobs.Job(ctx, id)
 	p := principalOf(ctx)
 	works := j.External && p.MayReport(j.CreatedBy, j.ClaimedBy)
-	if err == nil && !works && !p.MaySeeJob(j.Owner, id.String()) {
+	switch {
+	case err != nil:
+		return job.Job{}, err
+	case !works && !p.MaySeeJob(j.Owner, id.String()):
 		return job.Job{}, job.ErrNotFound
+	case works && (p.User == j.CreatedBy || p.User == j.ClaimedBy):
+		return j, nil // its own worker does not pry
 	}
-	return j, err
+	return j, a.note(ctx, j.Owner, "job:"+id.String())
 }
 
 // mayChange returns an error unless the principal may change the job, and who

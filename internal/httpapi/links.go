@@ -46,6 +46,9 @@ func (a *api) linkArtifact(ctx context.Context, in *linkIn) (*linkOut, error) {
 	case strings.HasSuffix(file.BlobKey, "/"):
 		return nil, errNoLink
 	}
+	if err := a.note(ctx, file.Owner, "file:"+file.ID.String()); err != nil {
+		return nil, err
+	}
 	expires := time.Now().Add(time.Duration(in.Body.ExpiresIn) * time.Second).UTC().Truncate(time.Second)
 	query := url.Values{
 		"expires": {strconv.FormatInt(expires.Unix(), 10)}, "signature": {a.Links.SignLink(file.ID.String(), expires)},

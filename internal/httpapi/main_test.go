@@ -118,7 +118,7 @@ func start(t *testing.T, db *postgres.DB, change ...func(*httpapi.Deps)) *server
 		App:     fstest.MapFS{"index.html": {Data: []byte("<p>the app</p>")}, "assets/a-1.js": {Data: []byte("1")}, "favicon.svg": {Data: []byte("<svg/>")}},
 		Prepare: prepare, Ping: db.Ping, Presets: []httpapi.Preset{{Name: "mp4"}},
 	}
-	deps.Connections = db
+	deps.Connections, deps.Accesses = db, db
 	for _, c := range change {
 		c(&deps)
 	}

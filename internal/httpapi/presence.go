@@ -126,6 +126,13 @@ func (a *api) listConnections(ctx context.Context, in *connectionsIn) (*connecti
 		}
 		f.Before = before
 	}
+	what := "connections"
+	if in.User != "" {
+		what = "user:" + in.User
+	}
+	if err := a.noteOnce(ctx, in.User, what); err != nil {
+		return nil, err
+	}
 	list, err := a.Connections.Connections(ctx, f)
 	if err != nil {
 		return nil, err
@@ -148,10 +155,13 @@ func (a *api) listConnections(ctx context.Context, in *connectionsIn) (*connecti
 // does not exist for it.
 func (a *api) connection(ctx context.Context, id uuid.UUID) (presence.Connection, error) {
 	c, err := a.Connections.Connection(ctx, id)
-	if err == nil && !principalOf(ctx).MayWatch(c.User) {
+	switch {
+	case err != nil:
+		return presence.Connection{}, err
+	case !principalOf(ctx).MayWatch(c.User):
 		return presence.Connection{}, presence.ErrNotFound
 	}
-	return c, err
+	return c, a.noteOnce(ctx, c.User, "client:"+id.String())
 }
 
 func (a *api) getConnection(ctx context.Context, in *connectionIn) (*connectionOut, error) {
@@ -177,6 +187,9 @@ func (a *api) endConnection(ctx context.Context, in *connectionIn) (*connectionO
 func (a *api) userPresence(ctx context.Context, in *userIn) (*userOut, error) {
 	if !principalOf(ctx).MayWatch(in.ID) {
 		return nil, fmt.Errorf("%w: see whether others are there", auth.ErrForbidden)
+	}
+	if err := a.noteOnce(ctx, in.ID, "user:"+in.ID); err != nil {
+		return nil, err
 	}
 	u, err := a.Connections.UserPresence(ctx, in.ID)
 	return &userOut{u}, err

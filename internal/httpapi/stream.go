@@ -115,6 +115,9 @@ func (a *api) stream(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	start, err := a.openStream(r.Context(), ask)
+	if err == nil {
+		err = a.noteTopics(r.Context(), ask.principal, ask.topics)
+	}
 	if err != nil {
 		a.limits.release(ask.principal.User, network)
 		a.problems.write(w, r, err)
