@@ -1,6 +1,11 @@
 package app
 
-import "context"
+import (
+	"context"
+	"log/slog"
+	"net"
+	"net/http"
+)
 
 // RunInOrder is runInOrder with one part in front and one behind.
 func RunInOrder(ctx context.Context, front, back func(context.Context) error) error {
@@ -9,3 +14,8 @@ func RunInOrder(ctx context.Context, front, back func(context.Context) error) er
 
 // StreamsWithin is streamsWithin.
 func StreamsWithin(files uint64) uint64 { return streamsWithin(files) }
+
+// Serve is serve over plain HTTP.
+func Serve(ctx context.Context, listener net.Listener, handler http.Handler, log *slog.Logger) error {
+	return serve(ctx, listener, nil, handler, log)
+}
