@@ -1,9 +1,9 @@
 -- name: JobInsert :exec
 -- Inserts a job as Create made it.
 INSERT INTO herald.jobs (id, kind, owner, title, state, max_attempts, version, steps, args, metadata, external, watchers, queue_id,
-    created_by, created_at, updated_at)
+    created_by, callback_url, created_at, updated_at)
 VALUES (@id, @kind, @owner, @title, @state, @max_attempts, @version, @steps, @args, @metadata, @external, @watchers, @queue_id,
-    @created_by, @created_at, @updated_at);
+    @created_by, @callback_url, @created_at, @updated_at);
 
 -- name: JobGet :one
 -- Reads a job.
@@ -20,7 +20,7 @@ UPDATE herald.jobs SET
     progress = @progress, step = @step, steps = @steps, processed = @processed, total = @total, unit = @unit,
     message = @message, remaining_ms = @remaining_ms, details = @details, error = @error, retry_at = @retry_at,
     result = @result, metadata = @metadata, queue_id = @queue_id, worker = @worker, claimed_by = @claimed_by, started_at = @started_at, heartbeat_at = @heartbeat_at,
-    updated_at = @updated_at, finished_at = @finished_at
+    updated_at = @updated_at, finished_at = @finished_at, artifacts_expired_at = @artifacts_expired_at
 WHERE id = @id;
 
 -- name: JobDelete :exec

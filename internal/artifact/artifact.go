@@ -22,8 +22,18 @@ const (
 	Export     = "export"
 )
 
-// ErrNotFound is returned when there is no such artifact.
-var ErrNotFound = errors.New("there is no such file")
+var (
+	// ErrNotFound is returned when there is no such artifact.
+	ErrNotFound = errors.New("there is no such file")
+	// ErrExpired is returned for an artifact whose file is no longer kept.
+	ErrExpired = errors.New("the file is no longer kept")
+	// ErrTooLate is returned for an upload that has taken longer than UploadTime.
+	ErrTooLate = errors.New("the upload has taken too long")
+)
+
+// UploadTime is how long an upload may take. What stands in the blob store for
+// longer without being entered never will be, and may go.
+const UploadTime = 24 * time.Hour
 
 // Artifact is an upload, or an output of a job, that is whole in the blob store.
 type Artifact struct {
@@ -37,16 +47,14 @@ type Artifact struct {
 	SHA256      string // hex; empty for a folder
 	BlobKey     string // of a folder, the prefix of its files' keys, with a slash at its end
 	Details     json.RawMessage
-	CreatedAt   time.Time
+	CreatedAt   time.Time // of an upload, when it began, as its ID says
+	ExpiredAt   time.Time // since when the file is no longer kept; zero while it is
 }
 
 // URL is the path under which the API serves the artifact.
 func (a Artifact) URL() string {
 	return "/api/artifacts/" + a.ID.String() + "/" + url.PathEscape(a.Name)
 }
-
-// JobPrefix is where all that a job makes stands in the blob store.
-func JobPrefix(job uuid.UUID) string { return "jobs/" + job.String() + "/" }
 
 // View is an artifact as the API shows it.
 type View struct {
@@ -59,6 +67,7 @@ type View struct {
 	SHA256      string          `json:"sha256"`
 	URL         string          `json:"url"`
 	CreatedAt   time.Time       `json:"created_at"`
+	ExpiredAt   *time.Time      `json:"expired_at,omitempty" doc:"Since when the file is no longer kept."`
 	Details     json.RawMessage `json:"details"`
 }
 
@@ -70,6 +79,9 @@ func (a Artifact) View() View {
 	}
 	if a.JobID != uuid.Nil {
 		v.JobID = &a.JobID
+	}
+	if !a.ExpiredAt.IsZero() {
+		v.ExpiredAt = &a.ExpiredAt
 	}
 	return v
 }

@@ -65,6 +65,9 @@ const (
 	JobFailed     Type = "job.failed"
 	JobLateReport Type = "job.late_report"
 	JobDeleted    Type = "job.deleted"
+	JobCallback   Type = "job.callback" // a try to tell a callback address; the job is as it was
+
+	JobArtifactsExpired Type = "job.artifacts_expired" // the files it made are no longer kept
 )
 
 // Conflatable reports whether a newer event of this type makes an older one

@@ -79,6 +79,9 @@ func (n New) Fingerprint() []byte {
 	if n.Begin != nil {
 		parts = append(parts, n.Begin.parts()...)
 	}
+	if n.CallbackURL != "" {
+		parts = append(parts, new("callback"), &n.CallbackURL)
+	}
 	return event.Fingerprint(parts...)
 }
 

@@ -254,6 +254,7 @@ func (j *Job) fresh() {
 	j.Progress, j.Step, j.Steps = 0, "", []Step{}
 	j.Processed, j.Total, j.Unit, j.Message, j.Remaining, j.Details = nil, nil, "", "", nil, nil
 	j.Error, j.RetryAt, j.Result, j.Stalled, j.FinishedAt = "", nil, nil, false, nil
+	j.ArtifactsExpiredAt = nil
 }
 
 // Cancel asks for the job's end: at once where nothing runs, else as soon as
@@ -311,6 +312,19 @@ func (j Job) Stall(now time.Time) (Outcome, error) {
 	}
 	j.Stalled = true
 	return j.tell(event.JobStalled, Herald, now)
+}
+
+// Expire says that the files which an ended job has made are no longer kept. The
+// error is ErrNotEnded.
+func (j Job) Expire(now time.Time) (Outcome, error) {
+	if !j.State.Ended() {
+		return Outcome{}, ErrNotEnded
+	}
+	if j.ArtifactsExpiredAt != nil {
+		return Outcome{Job: j}, nil
+	}
+	j.ArtifactsExpiredAt = &now
+	return j.tell(event.JobArtifactsExpired, Herald, now)
 }
 
 // Delete returns the event that tells of an ended job's removal, or ErrNotEnded.

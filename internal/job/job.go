@@ -46,6 +46,10 @@ type Job struct {
 	Metadata json.RawMessage `json:"metadata,omitempty"` // by which streams are filtered; an object of scalars
 	External bool            `json:"external"`           // no worker of ours runs it: its worker asks for attempts, and reports
 
+	ArtifactsExpiredAt *time.Time `json:"artifacts_expired_at,omitempty"` // since when the files it made are no longer kept
+
+	CallbackURL string `json:"-"` // who is told of its end; a part of it may be secret, so nobody is shown it
+
 	Watchers []event.Topic `json:"-"` // topics besides its own and its owner's
 	QueueID  int64         `json:"-"` // the queue's entry for the attempt to come or under way; 0 when it runs elsewhere
 	Worker   string        `json:"worker"`
@@ -142,13 +146,17 @@ type New struct {
 	Args        json.RawMessage // what the worker needs; a JSON object
 	Metadata    json.RawMessage // what streams are filtered by: a JSON object of strings, numbers and booleans
 	Watchers    []event.Topic
-	MaxAttempts int // default DefaultAttempts
+	MaxAttempts int    // default DefaultAttempts
+	CallbackURL string // who is told of its end; empty: nobody
 
 	External  bool   // it runs elsewhere, and waits for no worker of ours
 	Begin     *Claim // with External: the first attempt, which begins with the job; nil when one is to be claimed later
 	CreatedBy string // who asks for it; default Owner
 	Key       string // idempotency key, CreatedBy's own
 }
+
+// maxCallbackURL bounds a callback address, in bytes.
+const maxCallbackURL = 2048
 
 // MaxWatchers is how many topics besides its own and its owner's a job may have.
 const MaxWatchers = event.MaxTopics - 2
@@ -170,7 +178,7 @@ func Create(n New, now time.Time) (Outcome, error) {
 	}
 	j := Job{
 		ID: uuid.Must(uuid.NewV7()), Kind: n.Kind, Owner: n.Owner, Title: n.Title, Args: n.Args, Metadata: n.Metadata,
-		Watchers: n.Watchers, External: n.External, CreatedBy: n.CreatedBy,
+		Watchers: n.Watchers, External: n.External, CreatedBy: n.CreatedBy, CallbackURL: n.CallbackURL,
 		State: Queued, MaxAttempts: n.MaxAttempts, Steps: []Step{}, CreatedAt: now,
 	}
 	return j.tell(event.JobQueued, n.CreatedBy, now)
@@ -180,6 +188,7 @@ func (n New) check() error {
 	if err := firstError(
 		checkText("kind", n.Kind, maxWord),
 		checkText("title", n.Title, MaxTitle),
+		checkText("callback_url", n.CallbackURL, maxCallbackURL),
 		checkObject("args", n.Args, maxArgs),
 		checkMetadata(n.Metadata),
 	); err != nil {

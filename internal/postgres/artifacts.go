@@ -11,7 +11,8 @@ import (
 	"herald/internal/postgres/dbsqlc"
 )
 
-// SaveArtifact enters an artifact whose bytes are all in the blob store.
+// SaveArtifact enters an artifact whose bytes are all in the blob store. It
+// returns artifact.ErrTooLate for an upload that has taken too long.
 func (db *DB) SaveArtifact(ctx context.Context, a artifact.Artifact) error {
 	return saveArtifact(ctx, db.queries(), a)
 }
@@ -25,11 +26,16 @@ func saveArtifact(ctx context.Context, q *dbsqlc.Queries, a artifact.Artifact) e
 	params := dbsqlc.ArtifactInsertParams{
 		ID: a.ID, Owner: a.Owner, Kind: a.Kind, Name: a.Name, ContentType: a.ContentType, Size: a.Size,
 		Sha256: a.SHA256, BlobKey: a.BlobKey, Details: a.Details, CreatedAt: a.CreatedAt,
+		UploadTimeS: artifact.UploadTime.Seconds(),
 	}
 	if a.JobID != uuid.Nil {
 		params.JobID = &a.JobID
 	}
-	if err := q.ArtifactInsert(ctx, params); err != nil {
+	n, err := q.ArtifactInsert(ctx, params)
+	if err == nil && n == 0 {
+		err = artifact.ErrTooLate
+	}
+	if err != nil {
 		return fmt.Errorf("insert artifact %s: %w", a.ID, err)
 	}
 	return nil
@@ -64,6 +70,9 @@ func artifactOf(row dbsqlc.Artifact) artifact.Artifact {
 	}
 	if row.JobID != nil {
 		a.JobID = *row.JobID
+	}
+	if row.ExpiredAt != nil {
+		a.ExpiredAt = *row.ExpiredAt
 	}
 	return a
 }

@@ -55,7 +55,8 @@ func (db *DB) CreateJobTx(ctx context.Context, tx pgx.Tx, n job.New, queue Queue
 	if err := dbsqlc.New(tx).JobInsert(ctx, dbsqlc.JobInsertParams{
 		ID: j.ID, Kind: j.Kind, Owner: j.Owner, Title: j.Title, State: string(j.State), MaxAttempts: int32(j.MaxAttempts),
 		Version: j.Version, Steps: []byte(`[]`), Args: j.Args, Metadata: j.Metadata, External: j.External,
-		Watchers: texts(j.Watchers), QueueID: j.QueueID, CreatedBy: j.CreatedBy, CreatedAt: j.CreatedAt, UpdatedAt: j.UpdatedAt,
+		Watchers: texts(j.Watchers), QueueID: j.QueueID, CreatedBy: j.CreatedBy, CallbackUrl: j.CallbackURL,
+		CreatedAt: j.CreatedAt, UpdatedAt: j.UpdatedAt,
 	}); err != nil {
 		return job.Job{}, fmt.Errorf("insert job %s: %w", j.ID, err)
 	}
@@ -246,7 +247,7 @@ func updateJob(ctx context.Context, q *dbsqlc.Queries, j job.Job) error {
 		Unit: j.Unit, Message: j.Message, RemainingMs: (*int64)(j.Remaining), Details: j.Details, Error: j.Error,
 		RetryAt: j.RetryAt, Result: j.Result, Metadata: j.Metadata, QueueID: j.QueueID, Worker: j.Worker,
 		ClaimedBy: j.ClaimedBy, StartedAt: j.StartedAt,
-		HeartbeatAt: j.HeartbeatAt, UpdatedAt: j.UpdatedAt, FinishedAt: j.FinishedAt,
+		HeartbeatAt: j.HeartbeatAt, UpdatedAt: j.UpdatedAt, FinishedAt: j.FinishedAt, ArtifactsExpiredAt: j.ArtifactsExpiredAt,
 	}); err != nil {
 		return fmt.Errorf("update job %s: %w", j.ID, err)
 	}
@@ -281,7 +282,7 @@ func jobOf(row dbsqlc.Job) (job.Job, error) {
 		Remaining: (*job.Millis)(row.RemainingMs), Details: row.Details, Error: row.Error, RetryAt: row.RetryAt,
 		Result: row.Result, Args: row.Args, Metadata: row.Metadata, External: row.External, Watchers: topics(row.Watchers), QueueID: row.QueueID, Worker: row.Worker,
 		CreatedBy: row.CreatedBy, ClaimedBy: row.ClaimedBy, CreatedAt: row.CreatedAt, StartedAt: row.StartedAt, HeartbeatAt: row.HeartbeatAt, UpdatedAt: row.UpdatedAt,
-		FinishedAt: row.FinishedAt,
+		FinishedAt: row.FinishedAt, ArtifactsExpiredAt: row.ArtifactsExpiredAt, CallbackURL: row.CallbackUrl,
 	}
 	if err := json.Unmarshal(row.Steps, &j.Steps); err != nil {
 		return job.Job{}, fmt.Errorf("read the steps of job %s: %w", row.ID, err)

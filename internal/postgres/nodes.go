@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"time"
 
-	"github.com/google/uuid"
 	"github.com/jackc/pgx/v5"
 
 	"herald/internal/job"
@@ -44,7 +43,7 @@ func (db *DB) RescueJobs(ctx context.Context, silence time.Duration, queue Queue
 		return 0, fmt.Errorf("list lost jobs: %w", err)
 	}
 	for _, entry := range lost {
-		if err := db.rescue(ctx, entry.ID, entry.JobID, queue); err != nil {
+		if err := db.rescue(ctx, entry, queue); err != nil {
 			return 0, fmt.Errorf("rescue entry %d of the queue: %w", entry.ID, err)
 		}
 	}
@@ -73,13 +72,20 @@ func (db *DB) StallJobs(ctx context.Context, silence time.Duration) (int, error)
 	return len(silent), nil
 }
 
-func (db *DB) rescue(ctx context.Context, queueID int64, id *uuid.UUID, queue Queue) error {
+// errands is the queue of what is no job's attempt.
+const errands = "errands"
+
+func (db *DB) rescue(ctx context.Context, entry dbsqlc.QueueListLostRow, queue Queue) error {
+	queueID := entry.ID
+	if entry.Queue == errands {
+		return db.queries().QueueReturn(ctx, queueID)
+	}
 	return db.inTx(ctx, func(tx pgx.Tx) error {
-		if id == nil {
+		if entry.JobID == nil {
 			_, err := dbsqlc.New(tx).QueueAbandon(ctx, queueID)
 			return err
 		}
-		_, err := changeJobTx(ctx, tx, *id, func(tx pgx.Tx, j job.Job, now time.Time) (job.Outcome, error) {
+		_, err := changeJobTx(ctx, tx, *entry.JobID, func(tx pgx.Tx, j job.Job, now time.Time) (job.Outcome, error) {
 			abandoned, err := dbsqlc.New(tx).QueueAbandon(ctx, queueID)
 			if err != nil || abandoned == 0 || j.QueueID != queueID {
 				return job.Outcome{Job: j}, err

@@ -12,8 +12,51 @@ import (
 	"github.com/google/uuid"
 )
 
+const artifactExpireOfJob = `-- name: ArtifactExpireOfJob :many
+UPDATE herald.artifacts artifact SET expired_at = now() WHERE artifact.job_id = $1 AND artifact.expired_at IS NULL
+RETURNING artifact.id, artifact.job_id, artifact.owner, artifact.kind, artifact.name, artifact.content_type, artifact.size, artifact.sha256, artifact.blob_key, artifact.details, artifact.created_at, artifact.expired_at
+`
+
+type ArtifactExpireOfJobRow struct {
+	Artifact Artifact
+}
+
+// Expires all files that a job made.
+func (q *Queries) ArtifactExpireOfJob(ctx context.Context, jobID *uuid.UUID) ([]ArtifactExpireOfJobRow, error) {
+	rows, err := q.db.Query(ctx, artifactExpireOfJob, jobID)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	var items []ArtifactExpireOfJobRow
+	for rows.Next() {
+		var i ArtifactExpireOfJobRow
+		if err := rows.Scan(
+			&i.Artifact.ID,
+			&i.Artifact.JobID,
+			&i.Artifact.Owner,
+			&i.Artifact.Kind,
+			&i.Artifact.Name,
+			&i.Artifact.ContentType,
+			&i.Artifact.Size,
+			&i.Artifact.Sha256,
+			&i.Artifact.BlobKey,
+			&i.Artifact.Details,
+			&i.Artifact.CreatedAt,
+			&i.Artifact.ExpiredAt,
+		); err != nil {
+			return nil, err
+		}
+		items = append(items, i)
+	}
+	if err := rows.Err(); err != nil {
+		return nil, err
+	}
+	return items, nil
+}
+
 const artifactGet = `-- name: ArtifactGet :one
-SELECT artifact.id, artifact.job_id, artifact.owner, artifact.kind, artifact.name, artifact.content_type, artifact.size, artifact.sha256, artifact.blob_key, artifact.details, artifact.created_at FROM herald.artifacts artifact WHERE id = $1
+SELECT artifact.id, artifact.job_id, artifact.owner, artifact.kind, artifact.name, artifact.content_type, artifact.size, artifact.sha256, artifact.blob_key, artifact.details, artifact.created_at, artifact.expired_at FROM herald.artifacts artifact WHERE id = $1
 `
 
 type ArtifactGetRow struct {
@@ -36,13 +79,16 @@ func (q *Queries) ArtifactGet(ctx context.Context, id uuid.UUID) (ArtifactGetRow
 		&i.Artifact.BlobKey,
 		&i.Artifact.Details,
 		&i.Artifact.CreatedAt,
+		&i.Artifact.ExpiredAt,
 	)
 	return i, err
 }
 
-const artifactInsert = `-- name: ArtifactInsert :exec
+const artifactInsert = `-- name: ArtifactInsert :execrows
 INSERT INTO herald.artifacts (id, job_id, owner, kind, name, content_type, size, sha256, blob_key, details, created_at)
-VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)
+SELECT $1, $2::uuid, $3, $4, $5, $6, $7, $8, $9, $10::json, $11
+WHERE $2::uuid IS NOT NULL
+    OR $11::timestamptz > clock_timestamp() - make_interval(secs => $12::double precision)
 `
 
 type ArtifactInsertParams struct {
@@ -57,11 +103,13 @@ type ArtifactInsertParams struct {
 	BlobKey     string
 	Details     []byte
 	CreatedAt   time.Time
+	UploadTimeS float64
 }
 
-// Enters an artifact whose bytes are all in the blob store.
-func (q *Queries) ArtifactInsert(ctx context.Context, arg ArtifactInsertParams) error {
-	_, err := q.db.Exec(ctx, artifactInsert,
+// Enters an artifact whose bytes are all in the blob store; not an upload that was begun too long ago, by this clock, and
+// after the table's lock is had: see UploadOrphans.
+func (q *Queries) ArtifactInsert(ctx context.Context, arg ArtifactInsertParams) (int64, error) {
+	result, err := q.db.Exec(ctx, artifactInsert,
 		arg.ID,
 		arg.JobID,
 		arg.Owner,
@@ -73,12 +121,51 @@ func (q *Queries) ArtifactInsert(ctx context.Context, arg ArtifactInsertParams) 
 		arg.BlobKey,
 		arg.Details,
 		arg.CreatedAt,
+		arg.UploadTimeS,
 	)
-	return err
+	if err != nil {
+		return 0, err
+	}
+	return result.RowsAffected(), nil
+}
+
+const artifactListDueJobs = `-- name: ArtifactListDueJobs :many
+SELECT a.job_id::uuid AS job_id FROM herald.artifacts a
+JOIN herald.jobs j ON j.id = a.job_id
+WHERE a.expired_at IS NULL AND a.created_at < now() - make_interval(secs => $1::double precision)
+    AND j.finished_at < now() - make_interval(secs => $1::double precision)
+ORDER BY a.created_at
+LIMIT $2
+`
+
+type ArtifactListDueJobsParams struct {
+	ResultS  float64
+	PageSize int32
+}
+
+// Lists jobs that ended long enough ago and whose files are kept.
+func (q *Queries) ArtifactListDueJobs(ctx context.Context, arg ArtifactListDueJobsParams) ([]uuid.UUID, error) {
+	rows, err := q.db.Query(ctx, artifactListDueJobs, arg.ResultS, arg.PageSize)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	var items []uuid.UUID
+	for rows.Next() {
+		var job_id uuid.UUID
+		if err := rows.Scan(&job_id); err != nil {
+			return nil, err
+		}
+		items = append(items, job_id)
+	}
+	if err := rows.Err(); err != nil {
+		return nil, err
+	}
+	return items, nil
 }
 
 const artifactListOfJob = `-- name: ArtifactListOfJob :many
-SELECT artifact.id, artifact.job_id, artifact.owner, artifact.kind, artifact.name, artifact.content_type, artifact.size, artifact.sha256, artifact.blob_key, artifact.details, artifact.created_at FROM herald.artifacts artifact WHERE job_id = $1 ORDER BY created_at, id
+SELECT artifact.id, artifact.job_id, artifact.owner, artifact.kind, artifact.name, artifact.content_type, artifact.size, artifact.sha256, artifact.blob_key, artifact.details, artifact.created_at, artifact.expired_at FROM herald.artifacts artifact WHERE job_id = $1 ORDER BY created_at, id
 `
 
 type ArtifactListOfJobRow struct {
@@ -107,6 +194,7 @@ func (q *Queries) ArtifactListOfJob(ctx context.Context, jobID *uuid.UUID) ([]Ar
 			&i.Artifact.BlobKey,
 			&i.Artifact.Details,
 			&i.Artifact.CreatedAt,
+			&i.Artifact.ExpiredAt,
 		); err != nil {
 			return nil, err
 		}
@@ -116,4 +204,85 @@ func (q *Queries) ArtifactListOfJob(ctx context.Context, jobID *uuid.UUID) ([]Ar
 		return nil, err
 	}
 	return items, nil
+}
+
+const uploadExpire = `-- name: UploadExpire :many
+UPDATE herald.artifacts artifact SET expired_at = now()
+WHERE artifact.id IN (
+    SELECT u.id FROM herald.artifacts u
+    WHERE u.job_id IS NULL AND u.expired_at IS NULL AND u.created_at < now() - make_interval(secs => $1::double precision)
+        AND NOT EXISTS (
+            SELECT FROM herald.jobs j
+            WHERE j.args #>> '{source,upload}' = u.id::text AND j.args #>> '{source,upload}' IS NOT NULL AND j.owner = u.owner
+                AND (j.finished_at IS NULL OR $2::double precision = 0
+                    OR j.finished_at >= now() - make_interval(secs => $2::double precision)))
+    ORDER BY u.created_at
+    LIMIT $3)
+RETURNING artifact.id, artifact.job_id, artifact.owner, artifact.kind, artifact.name, artifact.content_type, artifact.size, artifact.sha256, artifact.blob_key, artifact.details, artifact.created_at, artifact.expired_at
+`
+
+type UploadExpireParams struct {
+	UploadS  float64
+	ResultS  float64
+	PageSize int32
+}
+
+type UploadExpireRow struct {
+	Artifact Artifact
+}
+
+// Expires uploads that are old enough and that no job uses: one that has not ended, or whose own files are kept. 0 is for
+// ever.
+func (q *Queries) UploadExpire(ctx context.Context, arg UploadExpireParams) ([]UploadExpireRow, error) {
+	rows, err := q.db.Query(ctx, uploadExpire, arg.UploadS, arg.ResultS, arg.PageSize)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	var items []UploadExpireRow
+	for rows.Next() {
+		var i UploadExpireRow
+		if err := rows.Scan(
+			&i.Artifact.ID,
+			&i.Artifact.JobID,
+			&i.Artifact.Owner,
+			&i.Artifact.Kind,
+			&i.Artifact.Name,
+			&i.Artifact.ContentType,
+			&i.Artifact.Size,
+			&i.Artifact.Sha256,
+			&i.Artifact.BlobKey,
+			&i.Artifact.Details,
+			&i.Artifact.CreatedAt,
+			&i.Artifact.ExpiredAt,
+		); err != nil {
+			return nil, err
+		}
+		items = append(items, i)
+	}
+	if err := rows.Err(); err != nil {
+		return nil, err
+	}
+	return items, nil
+}
+
+const uploadForget = `-- name: UploadForget :execrows
+DELETE FROM herald.artifacts WHERE id IN (
+    SELECT u.id FROM herald.artifacts u
+    WHERE u.job_id IS NULL AND u.expired_at IS NOT NULL AND u.expired_at < now() - make_interval(secs => $1::double precision)
+    LIMIT $2)
+`
+
+type UploadForgetParams struct {
+	AgeS     float64
+	PageSize int32
+}
+
+// Forgets uploads that were expired long ago.
+func (q *Queries) UploadForget(ctx context.Context, arg UploadForgetParams) (int64, error) {
+	result, err := q.db.Exec(ctx, uploadForget, arg.AgeS, arg.PageSize)
+	if err != nil {
+		return 0, err
+	}
+	return result.RowsAffected(), nil
 }

@@ -23,7 +23,7 @@ func (q *Queries) JobDelete(ctx context.Context, id uuid.UUID) error {
 }
 
 const jobGet = `-- name: JobGet :one
-SELECT job.id, job.kind, job.owner, job.title, job.state, job.stalled, job.attempt, job.max_attempts, job.version, job.progress, job.step, job.steps, job.processed, job.total, job.unit, job.message, job.remaining_ms, job.details, job.error, job.retry_at, job.result, job.args, job.metadata, job.external, job.watchers, job.queue_id, job.worker, job.created_by, job.claimed_by, job.created_at, job.started_at, job.heartbeat_at, job.updated_at, job.finished_at FROM herald.jobs job WHERE id = $1
+SELECT job.id, job.kind, job.owner, job.title, job.state, job.stalled, job.attempt, job.max_attempts, job.version, job.progress, job.step, job.steps, job.processed, job.total, job.unit, job.message, job.remaining_ms, job.details, job.error, job.retry_at, job.result, job.args, job.metadata, job.external, job.watchers, job.queue_id, job.worker, job.created_by, job.claimed_by, job.created_at, job.started_at, job.heartbeat_at, job.updated_at, job.finished_at, job.callback_url, job.artifacts_expired_at FROM herald.jobs job WHERE id = $1
 `
 
 type JobGetRow struct {
@@ -69,12 +69,14 @@ func (q *Queries) JobGet(ctx context.Context, id uuid.UUID) (JobGetRow, error) {
 		&i.Job.HeartbeatAt,
 		&i.Job.UpdatedAt,
 		&i.Job.FinishedAt,
+		&i.Job.CallbackUrl,
+		&i.Job.ArtifactsExpiredAt,
 	)
 	return i, err
 }
 
 const jobGetForUpdate = `-- name: JobGetForUpdate :one
-SELECT job.id, job.kind, job.owner, job.title, job.state, job.stalled, job.attempt, job.max_attempts, job.version, job.progress, job.step, job.steps, job.processed, job.total, job.unit, job.message, job.remaining_ms, job.details, job.error, job.retry_at, job.result, job.args, job.metadata, job.external, job.watchers, job.queue_id, job.worker, job.created_by, job.claimed_by, job.created_at, job.started_at, job.heartbeat_at, job.updated_at, job.finished_at, now()::timestamptz AS now FROM herald.jobs job WHERE id = $1 FOR NO KEY UPDATE
+SELECT job.id, job.kind, job.owner, job.title, job.state, job.stalled, job.attempt, job.max_attempts, job.version, job.progress, job.step, job.steps, job.processed, job.total, job.unit, job.message, job.remaining_ms, job.details, job.error, job.retry_at, job.result, job.args, job.metadata, job.external, job.watchers, job.queue_id, job.worker, job.created_by, job.claimed_by, job.created_at, job.started_at, job.heartbeat_at, job.updated_at, job.finished_at, job.callback_url, job.artifacts_expired_at, now()::timestamptz AS now FROM herald.jobs job WHERE id = $1 FOR NO KEY UPDATE
 `
 
 type JobGetForUpdateRow struct {
@@ -121,6 +123,8 @@ func (q *Queries) JobGetForUpdate(ctx context.Context, id uuid.UUID) (JobGetForU
 		&i.Job.HeartbeatAt,
 		&i.Job.UpdatedAt,
 		&i.Job.FinishedAt,
+		&i.Job.CallbackUrl,
+		&i.Job.ArtifactsExpiredAt,
 		&i.Now,
 	)
 	return i, err
@@ -128,9 +132,9 @@ func (q *Queries) JobGetForUpdate(ctx context.Context, id uuid.UUID) (JobGetForU
 
 const jobInsert = `-- name: JobInsert :exec
 INSERT INTO herald.jobs (id, kind, owner, title, state, max_attempts, version, steps, args, metadata, external, watchers, queue_id,
-    created_by, created_at, updated_at)
+    created_by, callback_url, created_at, updated_at)
 VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13,
-    $14, $15, $16)
+    $14, $15, $16, $17)
 `
 
 type JobInsertParams struct {
@@ -148,6 +152,7 @@ type JobInsertParams struct {
 	Watchers    []string
 	QueueID     int64
 	CreatedBy   string
+	CallbackUrl string
 	CreatedAt   time.Time
 	UpdatedAt   time.Time
 }
@@ -169,6 +174,7 @@ func (q *Queries) JobInsert(ctx context.Context, arg JobInsertParams) error {
 		arg.Watchers,
 		arg.QueueID,
 		arg.CreatedBy,
+		arg.CallbackUrl,
 		arg.CreatedAt,
 		arg.UpdatedAt,
 	)
@@ -176,7 +182,7 @@ func (q *Queries) JobInsert(ctx context.Context, arg JobInsertParams) error {
 }
 
 const jobList = `-- name: JobList :many
-SELECT job.id, job.kind, job.owner, job.title, job.state, job.stalled, job.attempt, job.max_attempts, job.version, job.progress, job.step, job.steps, job.processed, job.total, job.unit, job.message, job.remaining_ms, job.details, job.error, job.retry_at, job.result, job.args, job.metadata, job.external, job.watchers, job.queue_id, job.worker, job.created_by, job.claimed_by, job.created_at, job.started_at, job.heartbeat_at, job.updated_at, job.finished_at FROM herald.jobs job
+SELECT job.id, job.kind, job.owner, job.title, job.state, job.stalled, job.attempt, job.max_attempts, job.version, job.progress, job.step, job.steps, job.processed, job.total, job.unit, job.message, job.remaining_ms, job.details, job.error, job.retry_at, job.result, job.args, job.metadata, job.external, job.watchers, job.queue_id, job.worker, job.created_by, job.claimed_by, job.created_at, job.started_at, job.heartbeat_at, job.updated_at, job.finished_at, job.callback_url, job.artifacts_expired_at FROM herald.jobs job
 WHERE owner = $1
     AND id < $2
     AND (cardinality($3::text[]) = 0 OR state = ANY($3::text[]))
@@ -248,6 +254,8 @@ func (q *Queries) JobList(ctx context.Context, arg JobListParams) ([]JobListRow,
 			&i.Job.HeartbeatAt,
 			&i.Job.UpdatedAt,
 			&i.Job.FinishedAt,
+			&i.Job.CallbackUrl,
+			&i.Job.ArtifactsExpiredAt,
 		); err != nil {
 			return nil, err
 		}
@@ -260,7 +268,7 @@ func (q *Queries) JobList(ctx context.Context, arg JobListParams) ([]JobListRow,
 }
 
 const jobListActive = `-- name: JobListActive :many
-SELECT job.id, job.kind, job.owner, job.title, job.state, job.stalled, job.attempt, job.max_attempts, job.version, job.progress, job.step, job.steps, job.processed, job.total, job.unit, job.message, job.remaining_ms, job.details, job.error, job.retry_at, job.result, job.args, job.metadata, job.external, job.watchers, job.queue_id, job.worker, job.created_by, job.claimed_by, job.created_at, job.started_at, job.heartbeat_at, job.updated_at, job.finished_at FROM herald.jobs job
+SELECT job.id, job.kind, job.owner, job.title, job.state, job.stalled, job.attempt, job.max_attempts, job.version, job.progress, job.step, job.steps, job.processed, job.total, job.unit, job.message, job.remaining_ms, job.details, job.error, job.retry_at, job.result, job.args, job.metadata, job.external, job.watchers, job.queue_id, job.worker, job.created_by, job.claimed_by, job.created_at, job.started_at, job.heartbeat_at, job.updated_at, job.finished_at, job.callback_url, job.artifacts_expired_at FROM herald.jobs job
 WHERE (owner = ANY($1::text[]) OR id = ANY($2::uuid[]))
     AND state IN ('queued', 'running', 'retrying', 'cancelling')
 ORDER BY id DESC
@@ -322,6 +330,8 @@ func (q *Queries) JobListActive(ctx context.Context, arg JobListActiveParams) ([
 			&i.Job.HeartbeatAt,
 			&i.Job.UpdatedAt,
 			&i.Job.FinishedAt,
+			&i.Job.CallbackUrl,
+			&i.Job.ArtifactsExpiredAt,
 		); err != nil {
 			return nil, err
 		}
@@ -373,37 +383,38 @@ UPDATE herald.jobs SET
     progress = $6, step = $7, steps = $8, processed = $9, total = $10, unit = $11,
     message = $12, remaining_ms = $13, details = $14, error = $15, retry_at = $16,
     result = $17, metadata = $18, queue_id = $19, worker = $20, claimed_by = $21, started_at = $22, heartbeat_at = $23,
-    updated_at = $24, finished_at = $25
-WHERE id = $26
+    updated_at = $24, finished_at = $25, artifacts_expired_at = $26
+WHERE id = $27
 `
 
 type JobUpdateParams struct {
-	State       string
-	Stalled     bool
-	Attempt     int32
-	MaxAttempts int32
-	Version     int64
-	Progress    float64
-	Step        string
-	Steps       []byte
-	Processed   *int64
-	Total       *int64
-	Unit        string
-	Message     string
-	RemainingMs *int64
-	Details     []byte
-	Error       string
-	RetryAt     *time.Time
-	Result      []byte
-	Metadata    []byte
-	QueueID     int64
-	Worker      string
-	ClaimedBy   string
-	StartedAt   *time.Time
-	HeartbeatAt *time.Time
-	UpdatedAt   time.Time
-	FinishedAt  *time.Time
-	ID          uuid.UUID
+	State              string
+	Stalled            bool
+	Attempt            int32
+	MaxAttempts        int32
+	Version            int64
+	Progress           float64
+	Step               string
+	Steps              []byte
+	Processed          *int64
+	Total              *int64
+	Unit               string
+	Message            string
+	RemainingMs        *int64
+	Details            []byte
+	Error              string
+	RetryAt            *time.Time
+	Result             []byte
+	Metadata           []byte
+	QueueID            int64
+	Worker             string
+	ClaimedBy          string
+	StartedAt          *time.Time
+	HeartbeatAt        *time.Time
+	UpdatedAt          time.Time
+	FinishedAt         *time.Time
+	ArtifactsExpiredAt *time.Time
+	ID                 uuid.UUID
 }
 
 // Writes all that may change of a job.
@@ -434,6 +445,7 @@ func (q *Queries) JobUpdate(ctx context.Context, arg JobUpdateParams) error {
 		arg.HeartbeatAt,
 		arg.UpdatedAt,
 		arg.FinishedAt,
+		arg.ArtifactsExpiredAt,
 		arg.ID,
 	)
 	return err

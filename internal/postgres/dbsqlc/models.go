@@ -47,6 +47,8 @@ type Artifact struct {
 	BlobKey   string
 	Details   []byte
 	CreatedAt time.Time
+	// Since when the file is no longer kept. Its blob goes after that; the row stays, so that who asks for it learns why.
+	ExpiredAt *time.Time
 }
 
 // A row is a stretch of the log that is kept, archived and dropped as one: a partition of events, event_topics and log_batches. Made ahead by the leading sequencer.
@@ -102,4 +104,8 @@ type Job struct {
 	HeartbeatAt *time.Time
 	UpdatedAt   time.Time
 	FinishedAt  *time.Time
+	// Who is told of the job's end; empty: nobody. A part of it may be secret.
+	CallbackUrl string
+	// Since when the files that the job made are no longer kept.
+	ArtifactsExpiredAt *time.Time
 }

@@ -24,8 +24,32 @@ func (q *Queries) QueueAbandon(ctx context.Context, id int64) (int64, error) {
 	return result.RowsAffected(), nil
 }
 
+const queueCountCallbacks = `-- name: QueueCountCallbacks :one
+SELECT count(*) FILTER (WHERE c.waits) AS waiting, count(*) FILTER (WHERE NOT c.waits) AS given_up,
+    coalesce(extract(epoch FROM now() - min(c.created_at) FILTER (WHERE c.waits)), 0)::double precision AS oldest_s
+FROM (
+    SELECT r.created_at, r.state NOT IN ('discarded', 'cancelled') AS waits FROM herald_queue.river_job r
+    WHERE r.kind = 'callback' AND r.state IN ('available', 'retryable', 'running', 'scheduled', 'discarded', 'cancelled')
+    LIMIT $1) AS c
+`
+
+type QueueCountCallbacksRow struct {
+	Waiting int64
+	GivenUp int64
+	OldestS float64
+}
+
+// Counts the callbacks that have not got through, up to a bound, and says how long the oldest of those that wait has
+// done so.
+func (q *Queries) QueueCountCallbacks(ctx context.Context, most int32) (QueueCountCallbacksRow, error) {
+	row := q.db.QueryRow(ctx, queueCountCallbacks, most)
+	var i QueueCountCallbacksRow
+	err := row.Scan(&i.Waiting, &i.GivenUp, &i.OldestS)
+	return i, err
+}
+
 const queueListLost = `-- name: QueueListLost :many
-SELECT r.id, j.id AS job_id FROM herald_queue.river_job r
+SELECT r.id, r.queue, j.id AS job_id FROM herald_queue.river_job r
 LEFT JOIN herald.jobs j ON j.queue_id = r.id AND j.queue_id <> 0
 WHERE r.state = 'running'
     AND NOT EXISTS (
@@ -44,6 +68,7 @@ type QueueListLostParams struct {
 
 type QueueListLostRow struct {
 	ID    int64
+	Queue string
 	JobID *uuid.UUID
 }
 
@@ -58,7 +83,7 @@ func (q *Queries) QueueListLost(ctx context.Context, arg QueueListLostParams) ([
 	var items []QueueListLostRow
 	for rows.Next() {
 		var i QueueListLostRow
-		if err := rows.Scan(&i.ID, &i.JobID); err != nil {
+		if err := rows.Scan(&i.ID, &i.Queue, &i.JobID); err != nil {
 			return nil, err
 		}
 		items = append(items, i)
@@ -67,4 +92,16 @@ func (q *Queries) QueueListLost(ctx context.Context, arg QueueListLostParams) ([
 		return nil, err
 	}
 	return items, nil
+}
+
+const queueReturn = `-- name: QueueReturn :exec
+UPDATE herald_queue.river_job SET state = 'available', scheduled_at = now(), max_attempts = max_attempts + 1
+WHERE id = $1 AND state = 'running'
+`
+
+// Takes an errand out of the hands of a worker that is gone, and puts it back: nobody knows how far it came. That is not
+// held against it.
+func (q *Queries) QueueReturn(ctx context.Context, id int64) error {
+	_, err := q.db.Exec(ctx, queueReturn, id)
+	return err
 }
