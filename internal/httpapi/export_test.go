@@ -76,3 +76,6 @@ func (b Buckets) Remembered() int {
 	defer b.b.mu.Unlock()
 	return len(b.b.of)
 }
+
+// Disposition is disposition.
+func Disposition(name string) string { return disposition(name) }

@@ -54,8 +54,7 @@ func (a *api) receive(w http.ResponseWriter, r *http.Request) (artifact.Artifact
 	id := uuid.Must(uuid.NewV7())
 	file := artifact.Artifact{
 		ID: id, Owner: p.User, Kind: artifact.Upload, Name: fileName(r.URL.Query().Get("name")),
-		ContentType: contentType(r.Header.Get("Content-Type")), BlobKey: "uploads/" + id.String(),
-		CreatedAt: time.Now().UTC().Truncate(time.Microsecond),
+		ContentType: contentType(r.Header.Get("Content-Type")), BlobKey: artifact.UploadKey(id), CreatedAt: artifact.Began(id),
 	}
 	body := &uploadReader{
 		body: http.MaxBytesReader(w, r.Body, a.MaxUpload), control: http.NewResponseController(w),
@@ -76,7 +75,7 @@ func (a *api) receive(w http.ResponseWriter, r *http.Request) (artifact.Artifact
 func (a *api) store(ctx context.Context, key string, r io.Reader) (int64, error) {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
-	out, err := a.Blobs.NewWriter(ctx, key, nil)
+	out, err := a.Blobs.NewWriter(ctx, key, &blob.WriterOptions{BufferSize: partSize(a.MaxUpload), ContentType: "application/octet-stream"})
 	if err != nil {
 		return 0, err
 	}
@@ -87,6 +86,14 @@ func (a *api) store(ctx context.Context, key string, r io.Reader) (int64, error)
 		return 0, err
 	}
 	return n, out.Close()
+}
+
+// partSize is how large the parts are that a store of objects takes a blob of at
+// most that many bytes in: it takes no more than 10,000. A store of files takes
+// it as a whole.
+func partSize(most int64) int {
+	const least, parts = 5 << 20, 10_000
+	return int(max(least, most/parts+1))
 }
 
 // uploadReader moves the deadline with each read, so that a long upload goes on
@@ -184,11 +191,13 @@ func (a *api) findArtifact(r *http.Request) (artifact.Artifact, error) {
 	file, err := a.Artifacts.Artifact(r.Context(), id)
 	switch {
 	case err != nil:
-		return artifact.Artifact{}, err
+		return file, err
+	case !hasLink(r.Context()) && !principalOf(r.Context()).MaySee(file.Owner):
+		return artifact.Artifact{}, artifact.ErrNotFound
+	case !file.ExpiredAt.IsZero():
+		return artifact.Artifact{}, artifact.ErrExpired
 	case hasLink(r.Context()):
 		return file, nil
-	case !principalOf(r.Context()).MaySee(file.Owner):
-		return artifact.Artifact{}, artifact.ErrNotFound
 	}
 	return file, a.noteOnce(r.Context(), file.Owner, "file:"+id.String())
 }
@@ -227,14 +236,14 @@ func (a *api) sendFile(w http.ResponseWriter, r *http.Request) error {
 		}
 		key += name
 	}
-	reader, err := a.Blobs.NewReader(r.Context(), key, nil)
+	content, err := openContent(r.Context(), a.Blobs, key)
 	if gcerrors.Code(err) == gcerrors.NotFound {
 		return artifact.ErrNotFound
 	}
 	if err != nil {
 		return fmt.Errorf("open artifact %s: %w", file.ID, err)
 	}
-	defer reader.Close() //nolint:errcheck // it was only read
+	defer content.Close()
 	h := w.Header()
 	h.Set("Content-Type", kind)
 	h.Set("Cache-Control", "private, max-age=31536000, immutable")
@@ -242,9 +251,10 @@ func (a *api) sendFile(w http.ResponseWriter, r *http.Request) error {
 	// Whatever somebody uploaded, it does nothing when it is opened by itself.
 	h.Set("Content-Security-Policy", "default-src 'none'; media-src 'self'; sandbox")
 	if r.URL.Query().Get("download") != "" || file.Kind == artifact.Upload || file.Kind == artifact.Export {
-		h.Set("Content-Disposition", mime.FormatMediaType("attachment", map[string]string{"filename": path.Base(file.Name)}))
+		h.Set("Content-Disposition", disposition(path.Base(file.Name)))
 	}
-	http.ServeContent(newDownloadWriter(w), r, "", file.CreatedAt, reader)
+	boundRanges(r)
+	http.ServeContent(newDownloadWriter(w), r, "", file.CreatedAt, content)
 	return nil
 }
 

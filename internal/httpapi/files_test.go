@@ -7,17 +7,21 @@ import (
 	"encoding/json"
 	"io"
 	"io/fs"
+	"mime"
+	"mime/multipart"
 	"net/http"
 	"strings"
 	"syscall"
 	"testing"
 	"time"
 
+	"github.com/google/go-cmp/cmp"
 	"github.com/google/uuid"
 	"gocloud.dev/blob"
 
 	"herald/internal/artifact"
 	"herald/internal/httpapi"
+	"herald/internal/s3test"
 )
 
 // upload sends a file and returns what the server says of it.
@@ -239,5 +243,154 @@ func TestDeletingAJobRemovesItsFiles(t *testing.T) {
 	}
 	if keys := s.keys(t); len(keys) != 1 || keys[0] != "jobs/3/kept" {
 		t.Errorf("left behind: %v, want another job's file alone", keys)
+	}
+}
+
+// onS3 makes the server keep its files in a store of objects.
+func onS3(t *testing.T) func(*httpapi.Deps) {
+	t.Helper()
+	return func(d *httpapi.Deps) { d.Blobs = s3test.Open(t) }
+}
+
+// A file is given as a whole, in parts, or not at all, from wherever it is kept.
+func TestRanges(t *testing.T) {
+	t.Parallel()
+	for _, tt := range []struct {
+		name string
+		on   func(*testing.T) func(*httpapi.Deps)
+	}{{"in memory", func(*testing.T) func(*httpapi.Deps) { return func(*httpapi.Deps) {} }}, {"on S3", onS3}} {
+		t.Run(tt.name, func(t *testing.T) {
+			t.Parallel()
+			testRanges(t, setup(t, tt.on(t)))
+		})
+	}
+}
+
+func testRanges(t *testing.T, s *server) {
+	t.Helper()
+	part := strings.Repeat("0123456789abcdef", 5<<20/16) // as large as the parts that objects are written in
+	v := s.upload(t, "clip.mp4", part+"the end")
+	tag, demo := `"`+v.ID.String()+`"`, s.token(t, "demo")
+	for _, tt := range []struct {
+		name    string
+		headers []string
+		status  int
+		body    string
+	}{
+		{"over two parts", []string{"Range: bytes=5242878-5242882"}, 206, "efthe"},
+		{"the end", []string{"Range: bytes=-3"}, 206, "end"},
+		{"the same file", []string{"Range: bytes=0-3", "If-Range: " + tag}, 206, "0123"},
+		{"another file", []string{"Range: bytes=5242880-", `If-Range: "other"`}, 200, part + "the end"},
+		{"beyond", []string{"Range: bytes=9999999-"}, 416, ""},
+		{"too many", []string{"Range: bytes=0-0" + strings.Repeat(",2-2", 16)}, 200, part + "the end"},
+	} {
+		a := s.do(t, http.MethodGet, v.URL, demo, "", tt.headers...)
+		if a.status != tt.status || tt.body != "" && a.body != tt.body || a.header.Get("Accept-Ranges") != "bytes" && a.status < 300 {
+			t.Errorf("%s: %d with %d bytes, want %d with %d", tt.name, a.status, len(a.body), tt.status, len(tt.body))
+		}
+	}
+	a := s.do(t, http.MethodGet, v.URL, demo, "", "Range: bytes=0-1,5242880-5242882")
+	kind, params, err := mime.ParseMediaType(a.header.Get("Content-Type"))
+	if err != nil || a.status != http.StatusPartialContent || kind != "multipart/byteranges" {
+		t.Fatalf("two ranges: %d %q, %v", a.status, a.header.Get("Content-Type"), err)
+	}
+	var got []string
+	for parts := multipart.NewReader(strings.NewReader(a.body), params["boundary"]); ; {
+		p, err := parts.NextPart()
+		if err != nil {
+			break
+		}
+		content, _ := io.ReadAll(p)
+		got = append(got, p.Header.Get("Content-Range")+" "+p.Header.Get("Content-Type")+" "+string(content))
+	}
+	if diff := cmp.Diff([]string{"bytes 0-1/5242887 video/mp4 01", "bytes 5242880-5242882/5242887 video/mp4 the"}, got); diff != "" {
+		t.Errorf("two ranges: -want +got:\n%s", diff)
+	}
+	if a := s.do(t, http.MethodHead, v.URL, demo, ""); a.status != 200 || a.header.Get("Content-Length") != "5242887" || a.header.Get("Etag") != tag || a.body != "" {
+		t.Errorf("HEAD = %d %v, want the size and the tag", a.status, a.header)
+	}
+}
+
+// On S3 as elsewhere, nothing is left of what was cut off, or removed with its job.
+func TestFilesOnS3(t *testing.T) {
+	t.Parallel()
+	blobs := s3test.Open(t)
+	s := setup(t, func(d *httpapi.Deps) { d.Blobs, d.MaxUpload = blobs, 11<<20 })
+	half := strings.Repeat("x", 6<<20)
+	r, err := http.NewRequestWithContext(t.Context(), http.MethodPost, s.URL+"/api/uploads?name=x", io.MultiReader(strings.NewReader(half), strings.NewReader(half)))
+	if err != nil {
+		t.Fatal(err)
+	}
+	r.Header.Set("Authorization", "Bearer "+s.token(t, "demo"))
+	res, err := http.DefaultClient.Do(r)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer res.Body.Close()
+	if res.StatusCode != http.StatusRequestEntityTooLarge {
+		t.Errorf("an upload that is too large = %d, want 413", res.StatusCode)
+	}
+	j := s.startJob(t, "demo")
+	a := artifact.Artifact{ID: uuid.New(), JobID: j.ID, Owner: "demo", Kind: artifact.HLS, Name: "index.m3u8", ContentType: "application/vnd.apple.mpegurl", BlobKey: artifact.JobPrefix(j.ID) + "2/hls/", CreatedAt: time.Now()}
+	if err := s.db.SaveArtifact(t.Context(), a); err != nil {
+		t.Fatal(err)
+	}
+	for _, name := range []string{"index.m3u8", "s0.ts"} {
+		if err := blobs.WriteAll(t.Context(), a.BlobKey+name, []byte("content of "+name), nil); err != nil {
+			t.Fatal(err)
+		}
+	}
+	demo, base := s.token(t, "demo"), "/api/artifacts/"+a.ID.String()+"/"
+	if got := s.do(t, http.MethodGet, base+"s0.ts", demo, "", "Range: bytes=11-"); got.status != 206 || got.body != "s0.ts" || got.header.Get("Content-Type") != "video/mp2t" {
+		t.Errorf("a part of a segment = %d %q, %v", got.status, got.body, got.header)
+	}
+	if got := s.do(t, http.MethodGet, base+"none.ts", demo, ""); got.status != http.StatusNotFound {
+		t.Errorf("a segment that is none = %d, want 404", got.status)
+	}
+	s.do(t, http.MethodPost, "/api/jobs/"+j.ID.String()+"/cancel", demo, "")
+	if got := s.do(t, http.MethodDelete, "/api/jobs/"+j.ID.String(), demo, ""); got.status != http.StatusNoContent {
+		t.Fatalf("DELETE = %d %s", got.status, got.body)
+	}
+	if page, _, err := blobs.ListPage(t.Context(), blob.FirstPageToken, 10, nil); err != nil || len(page) > 0 {
+		t.Errorf("left behind: %v, %v", page, err)
+	}
+}
+
+// A file that is no longer kept is gone, to those who might see it; to others it
+// never was.
+func TestExpiredFilesAreGone(t *testing.T) {
+	t.Parallel()
+	s := setup(t)
+	v := s.upload(t, "clip.mp4", "content")
+	if _, err := s.db.Pool().Exec(t.Context(), `UPDATE herald.artifacts SET expired_at = now()`); err != nil {
+		t.Fatal(err)
+	}
+	for _, ask := range []struct {
+		method, path, token, body, problem string
+		status                             int
+	}{
+		{http.MethodGet, v.URL, s.token(t, "demo"), "", "gone", http.StatusGone},
+		{http.MethodPost, "/api/artifacts/" + v.ID.String() + "/links", s.token(t, "demo"), `{}`, "gone", http.StatusGone},
+		{http.MethodGet, v.URL, s.token(t, "alice"), "", "not-found", http.StatusNotFound},
+	} {
+		if a := s.do(t, ask.method, ask.path, ask.token, ask.body); a.status != ask.status || a.problem() != ask.problem {
+			t.Errorf("%s %s = %d %s, want %d %s", ask.method, ask.path, a.status, a.body, ask.status, ask.problem)
+		}
+	}
+}
+
+func TestFileNamesInHeaders(t *testing.T) {
+	t.Parallel()
+	for name, want := range map[string]string{
+		"My clip.mp4":    `attachment; filename="My clip.mp4"`,
+		"grüße €.mov":    `attachment; filename="gr__e _.mov"; filename*=UTF-8''gr%C3%BC%C3%9Fe%20%E2%82%AC.mov`,
+		`a"b\c%41;x.mov`: `attachment; filename="a_b_c_41;x.mov"; filename*=UTF-8''a%22b%5Cc%2541%3Bx.mov`,
+		"a+b~c.mov":      `attachment; filename="a+b~c.mov"`,
+		"ü'()*+.mov":     `attachment; filename="_'()*+.mov"; filename*=UTF-8''%C3%BC%27%28%29%2A%2B.mov`,
+	} {
+		got := httpapi.Disposition(name)
+		if got != want {
+			t.Errorf("%q: %s, want %s", name, got, want)
+		}
 	}
 }

@@ -43,6 +43,8 @@ func (a *api) linkArtifact(ctx context.Context, in *linkIn) (*linkOut, error) {
 		return nil, artifact.ErrNotFound
 	case !p.MayLink(file.Owner):
 		return nil, fmt.Errorf("%w: share another's file", auth.ErrForbidden)
+	case !file.ExpiredAt.IsZero():
+		return nil, artifact.ErrExpired
 	case strings.HasSuffix(file.BlobKey, "/"):
 		return nil, errNoLink
 	}

@@ -59,6 +59,8 @@ func problemTable() []problemRow {
 		{event.ErrKey, http.StatusBadRequest, "bad-idempotency-key", "The idempotency key is malformed", true},
 		{event.ErrKeyReused, http.StatusUnprocessableEntity, "idempotency-key-reused", "The idempotency key is that of another request", false},
 		{job.ErrNotFound, http.StatusNotFound, "not-found", "There is no such job", false},
+		{artifact.ErrExpired, http.StatusGone, "gone", "The file is no longer kept", false},
+		{artifact.ErrTooLate, http.StatusRequestTimeout, "too-slow", "The upload took too long", false},
 		{artifact.ErrNotFound, http.StatusNotFound, "not-found", "There is no such file", false},
 		{presence.ErrMetadata, http.StatusBadRequest, "bad-query", "The query is malformed", true},
 		{presence.ErrNotFound, http.StatusNotFound, "not-found", "There is no such stream", false},
