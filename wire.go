@@ -61,6 +61,8 @@ type Job struct {
 	HeartbeatAt *time.Time `json:"heartbeat_at"`
 	UpdatedAt   time.Time  `json:"updated_at"`
 	FinishedAt  *time.Time `json:"finished_at"`
+
+	ArtifactsExpiredAt *time.Time `json:"artifacts_expired_at,omitempty"` // since when the files it made are no longer kept
 }
 
 // Step is one part of a job's plan. Its Weight is its share of the whole against
@@ -76,7 +78,7 @@ type Step struct {
 // not newer, or not of this job. The zero Job becomes any job that a whole one
 // is told of.
 func (j Job) Apply(e Event) (Job, error) {
-	if !strings.HasPrefix(e.Type, "job.") || e.Type == JobLateReport {
+	if !strings.HasPrefix(e.Type, "job.") || e.Type == JobLateReport || e.Type == JobCallback {
 		return j, nil
 	}
 	next := j
@@ -109,6 +111,10 @@ type NewJob struct {
 	MaxAttempts int            `json:"max_attempts,omitempty"` // how often it may fail; default 3
 	External    bool           `json:"external,omitempty"`     // it runs elsewhere; StartJob and Do set it
 	Start       bool           `json:"start,omitempty"`        // with External: its attempt 1 begins now; StartJob and Do set it
+
+	// CallbackURL is told of its end, by a signed POST: see docs/webhooks.md. It is
+	// not shown to anybody.
+	CallbackURL string `json:"callback_url,omitempty"`
 
 	Worker string `json:"worker,omitempty"` // with Start: what people call the worker; default the token's owner
 	Steps  []Step `json:"steps,omitempty"`  // with Start: the attempt's plan
@@ -208,6 +214,9 @@ const (
 	JobFailed     = "job.failed"
 	JobLateReport = "job.late_report"
 	JobDeleted    = "job.deleted"
+	JobCallback   = "job.callback" // a try to tell the job's CallbackURL
+
+	JobArtifactsExpired = "job.artifacts_expired" // the files it made are no longer kept
 )
 
 // The types of what a stream says of itself. They have no place in the log.

@@ -164,7 +164,7 @@ func (s *Server) createJob(c call) (any, error) {
 	}
 	n := job.New{
 		Kind: in.Kind, Title: in.Title, Args: in.Args, Metadata: in.Metadata, Owner: in.Owner, MaxAttempts: in.MaxAttempts,
-		External: in.External, CreatedBy: c.user,
+		External: in.External, CreatedBy: c.user, CallbackURL: in.CallbackURL,
 	}
 	if n.Owner == "" {
 		n.Owner = c.user

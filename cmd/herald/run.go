@@ -24,6 +24,7 @@ type runCmd struct {
 	Title          string            `help:"What people call the job (default: the command)."`
 	Kind           string            `help:"The job's kind." default:"command"`
 	Owner          string            `help:"Whose job it is (default: the token's owner)."`
+	CallbackURL    string            `help:"Who is told of its end, by a signed POST (docs/webhooks.md)." placeholder:"URL"`
 	Metadata       map[string]string `help:"What streams are filtered by: KEY=VALUE."`
 	ProgressRegexp string            `help:"Turns matching lines into progress: one group is a percentage, two are how much is done and how much there is to do." placeholder:"REGEXP"`
 	Unit           string            `help:"What two groups of --progress-regexp count."`
@@ -77,7 +78,7 @@ func (c *runCmd) Run(ctx context.Context, t *terminal) error {
 
 // job is the job that the command is.
 func (c *runCmd) job(command []string) herald.NewJob {
-	n := herald.NewJob{Kind: c.Kind, Title: c.Title, Owner: c.Owner, Key: rand.Text()}
+	n := herald.NewJob{Kind: c.Kind, Title: c.Title, Owner: c.Owner, CallbackURL: c.CallbackURL, Key: rand.Text()}
 	if n.Title == "" {
 		n.Title = clipTitle(strings.Join(append([]string{filepath.Base(command[0])}, command[1:]...), " "))
 	}

@@ -17,11 +17,13 @@ import (
 	"github.com/google/uuid"
 	"gocloud.dev/blob"
 	_ "gocloud.dev/blob/fileblob" // the folder that blobs are kept in by default
+	_ "gocloud.dev/blob/s3blob"   // stores of objects
 
 	"herald/internal/archive"
 	"herald/internal/auth"
 	"herald/internal/broker"
 	"herald/internal/bus/pgbus"
+	"herald/internal/callback"
 	"herald/internal/config"
 	"herald/internal/event"
 	"herald/internal/eventlog"
@@ -92,7 +94,11 @@ func (n *Node) Run(ctx context.Context, ready func(net.Addr)) error {
 	if err != nil {
 		return err
 	}
-	b := build{Node: n, db: db, bucket: bucket, queue: queue, exports: exports}
+	callbacks, err := n.callbacks()
+	if err != nil {
+		return err
+	}
+	b := build{callbacks: callbacks, Node: n, db: db, bucket: bucket, queue: queue, exports: exports}
 	if n.roles.API {
 		if err := b.api(ctx, ready); err != nil {
 			return err
@@ -116,6 +122,7 @@ type build struct {
 	bucket      *blob.Bucket
 	queue       *worker.Queue
 	exports     *postgres.Exports
+	callbacks   *callback.Config // nil: nobody is called back
 	front, back []part
 }
 
@@ -147,11 +154,12 @@ func (b *build) api(ctx context.Context, ready func(net.Addr)) error {
 	handler := httpapi.New(httpapi.Deps{
 		Node: b.config.Node, Log: b.log, Tokens: tokens, Keys: tokens, Tickets: b.db, Links: key, Jobs: jobs{b.db, b.queue}, Artifacts: b.db, Snapshots: b.db,
 		Broker: follower, Hub: fanout, Presence: tracker, Connections: b.db, Accesses: b.db, Blobs: b.bucket,
-		MaxUpload: int64(b.config.MaxUploadSize), Prepare: preparer{b.exports}.prepare,
+		MaxUpload: int64(b.config.MaxUploadSize), CheckCallback: checkCallback(b.callbacks), Prepare: preparer{b.exports}.prepare,
 		Datasets: b.exports.Datasets(),
 		Presets:  presets(), Ping: b.db.Ping, App: web.App(),
-		Metrics: telemetry.Metrics(sequencing, following, streaming, limiting, refusing, present, eventlog.NewBacklogMetrics(b.db.Backlog)),
-		Limits:  limits, StreamMetrics: limiting, TrustedProxies: b.config.TrustedProxies,
+		Metrics: telemetry.Metrics(sequencing, following, streaming, limiting, refusing, present, eventlog.NewBacklogMetrics(b.db.Backlog),
+			callback.NewMetrics(b.db.Callbacks)),
+		Limits: limits, StreamMetrics: limiting, TrustedProxies: b.config.TrustedProxies,
 		AckInterval: b.config.AckInterval, Rates: rates(b.config), RequestMetrics: refusing, Origins: b.config.CORSOrigins,
 	})
 	listener, err := listen(ctx, b.config.Addr)
@@ -204,14 +212,20 @@ func (b *build) worker() error {
 	if err != nil {
 		return err
 	}
-	pool, err := worker.NewPool(worker.Config{
+	config := worker.Config{
 		Node: b.config.Node, Log: b.log, Store: b.db, Pool: b.db.Pool(), Schema: migrations.QueueSchema, Blobs: b.bucket,
 		Tools: tools, Exports: b.exports, Reports: progress.New(b.db, progress.Config{}), Workers: b.config.Workers,
 		WorkDir: filepath.Join(b.config.DataDir, "work"),
 		Rescue: func(ctx context.Context, silence time.Duration) (int, error) {
 			return b.db.RescueJobs(ctx, silence, b.queue)
 		},
-	})
+		Create:    jobs{b.db, b.queue}.CreateJob,
+		Retention: worker.Retention{Results: time.Duration(b.config.RetainResults), Uploads: time.Duration(b.config.RetainUploads)},
+	}
+	if b.callbacks != nil {
+		config.Callbacks = callback.NewSender(*b.callbacks)
+	}
+	pool, err := worker.NewPool(config)
 	if err != nil {
 		return err
 	}

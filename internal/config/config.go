@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"net/url"
 	"os"
 	"path/filepath"
 	"slices"
@@ -59,6 +60,12 @@ type Config struct {
 	UploadRate   Rate    `help:"Uploads of one user or key." default:"5/100" env:"HERALD_UPLOAD_RATE" placeholder:"RATE/BURST"`
 	CORSOrigins  Origins `name:"cors-origins" help:"Other sites whose pages may use the API with a token, such as https://app.example.com (default: none)." env:"HERALD_CORS_ORIGINS" placeholder:"LIST"`
 
+	RetainResults  Age      `help:"How long the files that a job made are kept after its end; 0: for ever." default:"30d" env:"HERALD_RETAIN_RESULTS"`
+	RetainUploads  Age      `help:"How long an upload is kept that no job uses; 0: for ever." default:"24h" env:"HERALD_RETAIN_UPLOADS"`
+	CallbackSecret string   `help:"What callbacks are signed with, whsec_ and base64; two, separated by a comma, while one replaces the other. Without it, nobody is called back." env:"HERALD_CALLBACK_SECRET" placeholder:"SECRET"`
+	CallbackAllow  Networks `help:"Networks that callbacks may go to though they are not public, or none." default:"none" env:"HERALD_CALLBACK_ALLOW" placeholder:"LIST"`
+	CallbackHTTP   bool     `name:"callback-http" help:"Whether callbacks may go to http as well as to https." env:"HERALD_CALLBACK_HTTP"`
+
 	LogLevel  string `help:"Least level logged: debug, info, warn or error." enum:"debug,info,warn,error" default:"info" env:"HERALD_LOG_LEVEL"`
 	LogFormat string `help:"How to log: text or json." enum:"text,json" default:"text" env:"HERALD_LOG_FORMAT"`
 }
@@ -76,6 +83,9 @@ func (c *Config) Complete() error {
 	c.DataDir = dir
 	if c.BlobURL == "" {
 		c.BlobURL = "file://" + filepath.ToSlash(filepath.Join(dir, "blobs")) + "?create_dir=1&no_tmp_dir=1&metadata=skip"
+	}
+	if err := checkBlobURL(c.BlobURL); err != nil {
+		return err
 	}
 	if c.KeyFile == "" {
 		c.KeyFile = filepath.Join(dir, "signing.key")
@@ -107,6 +117,19 @@ func (c *Config) checkIssuer() error {
 		return errors.New("--jwt-issuer: want the name of the issuer whose keys --jwt-keys and --jwks-url are")
 	case !keys && c.JWTIssuer != "":
 		return errors.New("--jwt-issuer: want its keys too, as --jwt-keys or --jwks-url")
+	}
+	return nil
+}
+
+// checkBlobURL refuses an address that has credentials in it: whoever may read
+// the settings or the log would know them.
+func checkBlobURL(text string) error {
+	u, err := url.Parse(text)
+	if err != nil {
+		return errors.New("--blob-url: it is not a URL; want file:///folder or s3://bucket")
+	}
+	if u.User != nil {
+		return errors.New("--blob-url: credentials have no place in it; give them as AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY")
 	}
 	return nil
 }

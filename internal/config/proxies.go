@@ -27,6 +27,13 @@ func (p *Proxies) UnmarshalText(text []byte) error {
 	return nil
 }
 
+// Networks are networks, such as those that callbacks may go to. Its text is a
+// list as that of Proxies.
+type Networks []netip.Prefix
+
+// UnmarshalText reads a list.
+func (n *Networks) UnmarshalText(text []byte) error { return (*Proxies)(n).UnmarshalText(text) }
+
 // parseNetwork reads a network, or an address as a network of its own.
 func parseNetwork(text string) (netip.Prefix, error) {
 	prefix, err := netip.ParsePrefix(text)

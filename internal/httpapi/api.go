@@ -119,7 +119,11 @@ type Deps struct {
 	// Prepare returns the args of a job of the kind as they are to be recorded, if
 	// the principal may start it for the owner: a new one, or one that has ended,
 	// once more. The error is a *job.InvalidError or an auth.ErrForbidden.
-	Prepare  func(p auth.Principal, owner, kind string, args json.RawMessage) (json.RawMessage, error)
+	Prepare func(p auth.Principal, owner, kind string, args json.RawMessage) (json.RawMessage, error)
+	// CheckCallback says what is wrong with the address that is to be told of a job's
+	// end, as a *job.InvalidError; nil: nobody is told.
+	CheckCallback func(url string) error
+
 	Datasets []export.Dataset            // what can be exported
 	Presets  []Preset                    // how a video can be processed
 	Ping     func(context.Context) error // reports whether the database answers

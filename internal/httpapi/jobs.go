@@ -35,12 +35,14 @@ type (
 		External    bool            `json:"external,omitempty" doc:"It runs elsewhere: its worker claims attempts and reports on them."`
 		Start       bool            `json:"start,omitempty" doc:"With external: who asks runs it, and its attempt 1 begins now."`
 		Worker      string          `json:"worker,omitempty" maxLength:"200" doc:"With start: what people call the worker; by default, who asks."`
+		CallbackURL string          `json:"callback_url,omitempty" maxLength:"2048" doc:"Who is told of its end, by a signed POST. It is not shown to anybody." example:"https://example.org/herald"`
 		Steps       []planStep      `json:"steps,omitempty" maxItems:"32" doc:"With start: the attempt's plan."`
 	}
 
 	listIn struct {
 		State  string `query:"state" enum:"active,ended,queued,running,retrying,cancelling,succeeded,failed,cancelled" doc:"Only jobs in that state; active and ended are several."`
 		Kind   string `query:"kind" maxLength:"80" doc:"Only jobs of that kind."`
+		Owner  string `query:"owner" maxLength:"190" doc:"Whose jobs, for those who may see them; default yours. Herald's own are those of herald."`
 		Limit  int    `query:"limit" minimum:"1" maximum:"200" default:"50"`
 		Before string `query:"before" doc:"The next of the page before."`
 	}
@@ -77,7 +79,14 @@ type (
 )
 
 func (a *api) listJobs(ctx context.Context, in *listIn) (*listOut, error) {
-	f := job.Filter{Owner: principalOf(ctx).User, Kind: in.Kind, Limit: in.Limit + 1, States: statesOf(in.State)}
+	p := principalOf(ctx)
+	if in.Owner == "" {
+		in.Owner = p.User
+	}
+	if in.Owner != p.User && !p.MaySee(in.Owner) {
+		return nil, fmt.Errorf("%w: list another's jobs", auth.ErrForbidden)
+	}
+	f := job.Filter{Owner: in.Owner, Kind: in.Kind, Limit: in.Limit + 1, States: statesOf(in.State)}
 	if in.Before != "" {
 		before, err := uuid.Parse(in.Before)
 		if err != nil {
@@ -125,6 +134,9 @@ func (a *api) startJob(ctx context.Context, in *startIn) (*jobOut, error) {
 	case (n.Owner != p.User || len(n.Watchers) > 0) && !p.MayStartForOthers():
 		return nil, fmt.Errorf("%w: start jobs that concern others", auth.ErrForbidden)
 	}
+	if err := a.checkCallback(n.CallbackURL); err != nil {
+		return nil, err
+	}
 	if !n.External {
 		if n.Args, err = a.Prepare(p, n.Owner, n.Kind, n.Args); err != nil {
 			return nil, err
@@ -134,11 +146,22 @@ func (a *api) startJob(ctx context.Context, in *startIn) (*jobOut, error) {
 	return &jobOut{j}, err
 }
 
+// checkCallback says what is wrong with a callback address; none is right.
+func (a *api) checkCallback(url string) error {
+	switch {
+	case url == "":
+		return nil
+	case a.CheckCallback == nil:
+		return &job.InvalidError{Field: "callback_url", Reason: "this Herald calls nobody back: it has no --callback-secret"}
+	}
+	return a.CheckCallback(url)
+}
+
 // job is the new job that the user asks for.
 func (b newJob) job(user string) (job.New, error) {
 	n := job.New{
 		Kind: b.Kind, Owner: b.Owner, Title: b.Title, Args: b.Args, Metadata: b.Metadata, MaxAttempts: b.MaxAttempts,
-		External: b.External, CreatedBy: user,
+		External: b.External, CreatedBy: user, CallbackURL: b.CallbackURL,
 	}
 	if n.Owner == "" {
 		n.Owner = user

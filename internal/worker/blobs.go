@@ -10,13 +10,14 @@ import (
 	"os"
 
 	"gocloud.dev/blob"
+	"gocloud.dev/gcerrors"
 
 	"herald/internal/artifact"
 	"herald/internal/job"
 )
 
 // prefix is where one attempt of a job puts what it makes.
-func prefix(j job.Job) string { return fmt.Sprintf("%s%d/", artifact.JobPrefix(j.ID), j.Attempt) }
+func prefix(j job.Job) string { return artifact.Attempt{Job: j.ID, Number: j.Attempt}.Prefix() }
 
 // putFile copies a file into the blob store, or nothing of it.
 func putFile(ctx context.Context, blobs *blob.Bucket, key, path string) (size int64, sum string, err error) {
@@ -90,8 +91,17 @@ func removeAll(ctx context.Context, blobs *blob.Bucket, prefix string) error {
 		if err != nil {
 			return err
 		}
-		if err := blobs.Delete(ctx, object.Key); err != nil {
+		if err := remove(ctx, blobs, object.Key); err != nil {
 			return err
 		}
 	}
+}
+
+// remove removes a blob, or finds that it is gone.
+func remove(ctx context.Context, blobs *blob.Bucket, key string) error {
+	err := blobs.Delete(ctx, key)
+	if gcerrors.Code(err) == gcerrors.NotFound {
+		return nil
+	}
+	return err
 }

@@ -3,6 +3,7 @@ package worker
 import (
 	"context"
 	"encoding/json"
+	"time"
 
 	"herald/internal/artifact"
 	"herald/internal/job"
@@ -34,8 +35,11 @@ const TestKind = "test"
 func NewTestPool(c Config, w Work) (*Pool, error) {
 	kinds := c.kinds()
 	kinds[TestKind] = w
-	return newPool(c, kinds)
+	return newPool(c, kinds, func(int) time.Duration { return time.Millisecond })
 }
+
+// CallbackWait is callbackWait.
+func CallbackWait(tries int) time.Duration { return callbackWait(tries) }
 
 // AcceptTests makes the queue take jobs of TestKind.
 func (q *Queue) AcceptTests() { q.kinds = append(q.kinds, TestKind) }

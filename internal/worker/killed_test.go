@@ -23,7 +23,8 @@ import (
 const (
 	childURL = "HERALD_TEST_WORKER_URL"
 	childDir = "HERALD_TEST_WORKER_DIR"
-	// childStep is where its exports halt: query, rows, whole or stored.
+	// childStep is where it halts: of an export, query, rows, whole or stored; of a
+	// callback, called.
 	childStep = "HERALD_TEST_WORKER_STEP"
 	victim    = "victim"
 )
@@ -180,6 +181,16 @@ func (s haltingStore) FinishJob(
 		return job.Outcome{}, err
 	}
 	return s.Store.FinishJob(ctx, id, r, finish)
+}
+
+// RecordCallback halts when the callback has been sent.
+func (s haltingStore) RecordCallback(
+	ctx context.Context, id uuid.UUID, c job.Callback, complete func(context.Context, pgx.Tx) error,
+) error {
+	if err := (halting{step: s.step, site: s.site}).at(context.WithoutCancel(ctx), "called"); err != nil {
+		return err
+	}
+	return s.Store.RecordCallback(ctx, id, c, complete)
 }
 
 // A node is killed at each step of an export. Nobody ever gets half a file; the

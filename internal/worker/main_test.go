@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"log/slog"
+	"net/netip"
 	"os"
 	"path/filepath"
 	"testing"
@@ -15,11 +16,13 @@ import (
 	"gocloud.dev/blob/fileblob"
 
 	"herald/internal/artifact"
+	"herald/internal/callback"
 	"herald/internal/ffmpeg"
 	"herald/internal/job"
 	"herald/internal/postgres"
 	"herald/internal/postgres/pgtest"
 	"herald/internal/progress"
+	"herald/internal/s3test"
 	"herald/internal/worker"
 	"herald/migrations"
 )
@@ -41,6 +44,7 @@ type site struct {
 	tools ffmpeg.Tools
 
 	exports *postgres.Exports
+	secrets []callback.Secret
 }
 
 func newSite(ctx context.Context, url, dir string) (*site, error) {
@@ -62,7 +66,11 @@ func newSite(ctx context.Context, url, dir string) (*site, error) {
 		return nil, err
 	}
 	exports, err := newExports(url)
-	return &site{db: db, queue: queue, blobs: blobs, work: filepath.Join(dir, "work"), tools: tools, exports: exports}, err
+	if err != nil {
+		return nil, err
+	}
+	secrets, err := callback.ParseSecrets(callbackSecret)
+	return &site{db: db, queue: queue, blobs: blobs, work: filepath.Join(dir, "work"), tools: tools, exports: exports, secrets: secrets}, err
 }
 
 // bench is a site under test, and an ear for what changes there.
@@ -94,11 +102,23 @@ func setup(t *testing.T) *bench {
 	return &bench{site: s, url: url, dir: dir, changes: conn}
 }
 
+// setupS3 is setup with a store of objects.
+func setupS3(t *testing.T) *bench {
+	t.Helper()
+	b := setup(t)
+	if err := b.blobs.Close(); err != nil {
+		t.Fatal(err)
+	}
+	b.blobs = s3test.Open(t)
+	return b
+}
+
 func (s *site) config(node string) worker.Config {
 	return worker.Config{
 		Node: node, Log: slog.New(slog.DiscardHandler), Store: s.db, Pool: s.db.Pool(), Schema: migrations.QueueSchema,
 		Blobs: s.blobs, Tools: s.tools, Exports: s.exports,
 		Reports: progress.New(s.db, progress.Config{Pace: 50 * time.Millisecond}), WorkDir: s.work, Workers: 2,
+		Callbacks: callback.NewSender(callback.Config{Secrets: s.secrets, Rules: callback.Rules{Allow: []netip.Prefix{netip.MustParsePrefix("127.0.0.0/8")}, HTTP: true}}),
 		Rescue: func(ctx context.Context, silence time.Duration) (int, error) {
 			return s.db.RescueJobs(ctx, silence, s.queue)
 		},

@@ -37,13 +37,22 @@ type Store interface {
 	StopNode(ctx context.Context, id string) error
 
 	StallJobs(ctx context.Context, silence time.Duration) (int, error)
+
+	RecordCallback(ctx context.Context, id uuid.UUID, c job.Callback, complete func(context.Context, pgx.Tx) error) error
+
+	ExpireUploads(ctx context.Context, uploads, results time.Duration) ([]artifact.Artifact, error)
+	ExpireResults(ctx context.Context, age time.Duration) ([]artifact.Artifact, error)
+	ForgetUploads(ctx context.Context, age time.Duration) error
+	UploadOrphans(ctx context.Context, ids []uuid.UUID) ([]uuid.UUID, error)
+	AttemptOrphans(ctx context.Context, attempts []artifact.Attempt) ([]artifact.Attempt, error)
 }
 
 // Rescuer takes jobs out of the hands of nodes that have been silent for longer
 // than given, and returns how many there were.
 type Rescuer func(ctx context.Context, silence time.Duration) (int, error)
 
-// Config is what a Pool works with. All fields are required.
+// Config is what a Pool works with. All fields are required unless they say
+// otherwise.
 type Config struct {
 	Node    string // this node's name; no two that run at once share it
 	Log     *slog.Logger
@@ -57,6 +66,13 @@ type Config struct {
 	Reports *progress.Reporter
 	WorkDir string // for files under way; the nodes of a machine may share it, and remove what dead ones left
 	Workers int    // jobs worked at once
+
+	Callbacks Callbacks // sends callbacks; nil: they wait for a pool that does
+	Retention Retention // how long files are kept
+
+	// Create makes a job. With it, the pools make one that cleans up, now and then;
+	// nil: none of this pool's making.
+	Create func(ctx context.Context, n job.New) (job.Job, error)
 }
 
 const (
@@ -75,8 +91,9 @@ type Pool struct {
 	Config
 	client   *river.Client[pgx.Tx]
 	kinds    map[string]kind
-	folder   *folder       // set by Run before it takes jobs
-	stopping chan struct{} // closed by Run when it takes no more jobs
+	wait     func(tries int) time.Duration // after so many tries of a callback
+	folder   *folder                       // set by Run before it takes jobs
+	stopping chan struct{}                 // closed by Run when it takes no more jobs
 }
 
 // kind is how the jobs of a kind are worked.
@@ -103,7 +120,7 @@ type product struct {
 
 // NewPool returns a Pool that does nothing until Run, which may be called once.
 func NewPool(c Config) (*Pool, error) {
-	return newPool(c, c.kinds())
+	return newPool(c, c.kinds(), callbackWait)
 }
 
 // kinds are the kinds of job that Herald brings.
@@ -111,21 +128,27 @@ func (c Config) kinds() map[string]kind {
 	return map[string]kind{
 		VideoKind:  &video{store: c.Store, blobs: c.Blobs, tools: c.Tools},
 		ExportKind: &exports{source: c.Exports, blobs: c.Blobs},
+
+		CleanupKind: &cleanup{store: c.Store, blobs: c.Blobs, keep: c.Retention},
 	}
 }
 
-func newPool(c Config, kinds map[string]kind) (*Pool, error) {
-	p := &Pool{Config: c, kinds: kinds, stopping: make(chan struct{})}
+func newPool(c Config, kinds map[string]kind, wait func(tries int) time.Duration) (*Pool, error) {
+	p := &Pool{Config: c, kinds: kinds, wait: wait, stopping: make(chan struct{})}
 	workers := river.NewWorkers()
 	for name := range kinds {
 		river.AddWorkerArgs(workers, entry{kind: name}, &attempts{pool: p})
 	}
+	periodic := p.addErrands(workers)
 	client, err := river.NewClient(riverpgxv5.New(c.Pool), &river.Config{
-		ID:                  c.Node,
-		Schema:              c.Schema,
-		Logger:              quieter(c.Log),
-		Queues:              map[string]river.QueueConfig{river.QueueDefault: {MaxWorkers: c.Workers}},
+		ID:     c.Node,
+		Schema: c.Schema,
+		Logger: quieter(c.Log),
+		Queues: map[string]river.QueueConfig{
+			river.QueueDefault: {MaxWorkers: c.Workers}, errandQueue: {MaxWorkers: maxErrands},
+		},
 		Workers:             workers,
+		PeriodicJobs:        periodic,
 		FetchOnlyKnownKinds: true,
 		JobTimeout:          -1, // a video takes as long as it takes
 		FetchCooldown:       50 * time.Millisecond,

@@ -42,7 +42,7 @@ func NewQueue(pool *pgxpool.Pool, schema string, log *slog.Logger) (*Queue, erro
 	if err != nil {
 		return nil, fmt.Errorf("make the queue: %w", err)
 	}
-	return &Queue{client: client, kinds: []string{VideoKind, ExportKind}}, nil
+	return &Queue{client: client, kinds: []string{VideoKind, ExportKind, CleanupKind}}, nil
 }
 
 // maxSnoozes stands in for River's limit of attempts. Herald counts attempts

@@ -72,12 +72,21 @@ func sentence(text string) string {
 	if text == "" {
 		return "The job failed and gave no reason."
 	}
-	const ellipsis, stop = "…", "."
-	if len(text) > job.MaxError-len(ellipsis) {
-		text = strings.ToValidUTF8(text[:job.MaxError-len(ellipsis)-utf8.UTFMax], "") + ellipsis
-	} else if !strings.ContainsAny(text[len(text)-1:], ".!?") {
+	const stop = "."
+	if short := clip(text, job.MaxError); short != text {
+		text = short
+	} else if len(text) < job.MaxError && !strings.ContainsAny(text[len(text)-1:], ".!?…") {
 		text += stop
 	}
 	first, size := utf8.DecodeRuneInString(text)
 	return string(unicode.ToUpper(first)) + text[size:]
+}
+
+// clip is the text, or as much of it as fits into so many bytes.
+func clip(text string, longest int) string {
+	const ellipsis = "…"
+	if len(text) <= longest-len(ellipsis) {
+		return text
+	}
+	return strings.ToValidUTF8(text[:longest-len(ellipsis)-utf8.UTFMax], "") + ellipsis
 }

@@ -31,12 +31,24 @@ var errNoInput = errors.New("the uploaded file is not there")
 // videoArgs are the args of a video job.
 type videoArgs struct {
 	Source struct {
-		Upload uuid.UUID `json:"upload"` // an artifact of the owner's
+		Upload uploadID `json:"upload"` // an artifact of the owner's
 		Test   *struct {
 			Seconds int `json:"seconds"`
 		} `json:"test"` // or a film that is made for the purpose
 	} `json:"source"`
 	Preset string `json:"preset"`
+}
+
+// uploadID is an upload's id. It is taken in one spelling alone, by which the
+// database finds the jobs that use an upload.
+type uploadID struct{ uuid.UUID }
+
+// UnmarshalText reads the id.
+func (u *uploadID) UnmarshalText(text []byte) (err error) {
+	if u.UUID, err = uuid.ParseBytes(text); err == nil && u.String() != string(text) {
+		err = fmt.Errorf("write the upload's id as %s", u.UUID)
+	}
+	return err
 }
 
 // parseVideo reads args and checks them. Its error is an *job.InvalidError.
@@ -55,7 +67,7 @@ func parseVideo(args json.RawMessage) (videoArgs, error) {
 		return a, &job.InvalidError{Field: "args.preset", Reason: fmt.Sprintf("%q is none: want %s", a.Preset, strings.Join(names, ", "))}
 	}
 	switch test := a.Source.Test; {
-	case (test == nil) == (a.Source.Upload == uuid.Nil):
+	case (test == nil) == (a.Source.Upload.UUID == uuid.Nil):
 		return a, &job.InvalidError{Field: "args.source", Reason: "name an upload or ask for a test film, one of the two"}
 	case test != nil && (test.Seconds < 1 || test.Seconds > longestTest):
 		return a, &job.InvalidError{Field: "args.source.test.seconds", Reason: fmt.Sprintf("%d: want 1 to %d", test.Seconds, longestTest)}
@@ -167,8 +179,10 @@ func (f *film) fetch(ctx context.Context) error {
 	if err := enter(ctx, f.attempt, stepProbe); err != nil {
 		return err
 	}
-	upload, err := f.store.Artifact(ctx, f.args.Source.Upload)
+	upload, err := f.store.Artifact(ctx, f.args.Source.Upload.UUID)
 	switch {
+	case err == nil && !upload.ExpiredAt.IsZero() && upload.Owner == f.job.Owner:
+		return fmt.Errorf("%w: it was kept for a while only", errNoInput)
 	case errors.Is(err, artifact.ErrNotFound), err == nil && upload.Owner != f.job.Owner:
 		return errNoInput
 	case err != nil:

@@ -158,6 +158,7 @@ export class Live {
       case "job.cancelled":
       case "job.succeeded":
       case "job.failed":
+      case "job.artifacts_expired":
         this.#learn(event);
         this.#store.put(event.data);
         break;

@@ -16,6 +16,9 @@ test("a job's log reads as sentences, without its mere progress", () => {
     logged("job.retrying", { attempt: 1, error: "ffmpeg was killed" }),
     logged("job.late_report", { attempt: 1 }),
     logged("job.failed", { attempt: 3, error: "no space left" }),
+    logged("job.callback", { outcome: "retrying", host: "example.org", error: "The receiver answered 503." }),
+    logged("job.callback", { outcome: "delivered", host: "example.org", error: "" }),
+    logged("job.artifacts_expired", { attempt: 3 }),
     logged("job.queued", { attempt: 3 }),
   ]);
   expect(entries.map((e) => [e.tone, e.text, e.note])).toEqual([
@@ -25,6 +28,9 @@ test("a job's log reads as sentences, without its mere progress", () => {
     ["warn", "Attempt 1 failed; another one follows", "ffmpeg was killed"],
     ["warn", "A late report from attempt 1 was set aside", ""],
     ["bad", "Failed", "no space left"],
+    ["warn", "Could not call example.org back; another try follows", "The receiver answered 503."],
+    ["good", "Called example.org back", ""],
+    ["plain", "Its files are no longer kept", ""],
     ["plain", "Queued again", ""],
   ]);
 });

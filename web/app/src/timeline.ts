@@ -59,7 +59,27 @@ function entryOf(event: LoggedEvent): TimelineEntry {
       return entry("bad", "Failed", text("error"));
     case "job.late_report":
       return entry("warn", `A late report from attempt ${String(attempt)} was set aside`);
+    case "job.artifacts_expired":
+      return entry("plain", "Its files are no longer kept");
+    case "job.callback":
+      return callbackEntry(text("outcome"), text("host"), text("error"), entry);
     default:
       return entry("plain", event.type);
+  }
+}
+
+function callbackEntry(
+  outcome: string,
+  host: string,
+  error: string,
+  entry: (tone: TimelineEntry["tone"], words: string, note?: string) => TimelineEntry,
+): TimelineEntry {
+  switch (outcome) {
+    case "delivered":
+      return entry("good", `Called ${host} back`);
+    case "given_up":
+      return entry("bad", `Gave up calling ${host} back`, error);
+    default:
+      return entry("warn", `Could not call ${host} back; another try follows`, error);
   }
 }

@@ -45,6 +45,8 @@ export interface Job extends Moving {
   readonly created_at: string;
   readonly started_at: string | null;
   readonly finished_at: string | null;
+  /** Since when the files that it made are no longer kept; absent while they are. */
+  readonly artifacts_expired_at?: string;
 }
 
 /** The job after a report of progress: the same object when the report is not newer. */
@@ -110,6 +112,21 @@ export interface LogEvent<Type extends string = string, Data = unknown> {
   readonly data: Data;
 }
 
+/** One try to tell a job's callback address how it has ended. */
+export interface CallbackTry {
+  readonly id: string;
+  readonly message_id: string;
+  readonly told: string;
+  readonly host: string;
+  readonly try: number;
+  readonly outcome: "delivered" | "retrying" | "given_up";
+  /** Of the answer; 0 when there was none. */
+  readonly status: number;
+  readonly duration_ms: number;
+  readonly error: string;
+  readonly next_at: string | null;
+}
+
 /** What happened to a job. */
 export type JobEvent =
   | LogEvent<"job.progress" | "job.message", Moving>
@@ -123,11 +140,13 @@ export type JobEvent =
       | "job.cancelling"
       | "job.cancelled"
       | "job.succeeded"
-      | "job.failed",
+      | "job.failed"
+      | "job.artifacts_expired",
       Job
     >
   | LogEvent<"job.deleted", { readonly id: string; readonly version: number }>
   | LogEvent<"job.late_report", { readonly id: string; readonly attempt: number }>
+  | LogEvent<"job.callback", CallbackTry>
   | LogEvent<`notification.${string}`>;
 
 /** What comes on a stream: the log's entries, and what the stream says of itself. */
