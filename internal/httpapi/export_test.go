@@ -3,7 +3,6 @@ package httpapi
 import (
 	"net/http"
 	"net/netip"
-	"time"
 )
 
 // Limiter is limiter, for its test.
@@ -26,19 +25,6 @@ func (l Limiter) Remembered() int {
 	defer l.l.mu.Unlock()
 	return len(l.l.users) + len(l.l.networks)
 }
-
-// Opening is limiter.opening at the time given.
-func (l Limiter) Opening(addr netip.Addr, now time.Time) bool {
-	return l.l.openings.take(networkOf(addr), now)
-}
-
-// RememberedOpenings is of how many networks' openings it knows.
-func (l Limiter) RememberedOpenings() int {
-	return len(l.l.openings.recent) + len(l.l.openings.earlier)
-}
-
-// MostNetworks is how many networks' openings are told apart.
-const MostNetworks = mostNetworks
 
 // Refusals are the errors that acquire returns: by user, by address, in all.
 func Refusals() (user, address, all error) { return errUserStreams, errAddressStreams, errNodeFull }

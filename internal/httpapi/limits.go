@@ -7,7 +7,6 @@ import (
 	"net/http"
 	"net/netip"
 	"sync"
-	"time"
 
 	"herald/internal/event"
 )
@@ -41,6 +40,17 @@ func (l Limits) withDefaults() Limits {
 	}
 }
 
+// openings is how often one address may ask for a stream.
+func (l Limits) openings() Rate {
+	return Rate{PerSecond: float64(l.OpeningRate), Burst: max(l.PerAddress, l.OpeningRate)}
+}
+
+// connections is how often one address may connect. A page has other connections
+// than its stream's.
+func (l Limits) connections() Rate {
+	return Rate{PerSecond: float64(l.ConnectionRate), Burst: max(2*l.PerAddress, l.ConnectionRate)}
+}
+
 // Why a stream is refused.
 var (
 	errNodeFull       = errors.New("this node has no room for another stream: try again, here or at another node")
@@ -54,7 +64,7 @@ var (
 type limiter struct {
 	Limits
 	metrics  *StreamMetrics
-	openings *pace
+	openings *buckets[netip.Addr]
 
 	mu       sync.Mutex // guards the fields below
 	total    int
@@ -66,7 +76,7 @@ func newLimiter(limits Limits, metrics *StreamMetrics) *limiter {
 	limits = limits.withDefaults()
 	metrics.limit.Set(float64(limits.Streams))
 	return &limiter{
-		Limits: limits, metrics: metrics, openings: newPace(limits.OpeningRate, limits.PerAddress),
+		Limits: limits, metrics: metrics, openings: newBuckets[netip.Addr](limits.openings()),
 		users: map[string]int{}, networks: map[netip.Addr]int{},
 	}
 }
@@ -74,7 +84,7 @@ func newLimiter(limits Limits, metrics *StreamMetrics) *limiter {
 // opening refuses to look at a stream that is asked for from an address that
 // asks too fast. An address that is not valid is not known, and not counted.
 func (l *limiter) opening(addr netip.Addr) error {
-	if !l.openings.take(networkOf(addr), time.Now()) {
+	if network := networkOf(addr); network.IsValid() && !l.openings.take(network) {
 		return l.refuse("rate", errOpenings)
 	}
 	return nil

@@ -3,7 +3,6 @@ package httpapi
 import (
 	"net"
 	"net/netip"
-	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
 )
@@ -13,17 +12,14 @@ import (
 // them. Trusted proxies may come as fast as they like, since their connections
 // are those of many.
 func LimitConnections(l net.Listener, limits Limits, trusted []netip.Prefix, metrics *StreamMetrics) net.Listener {
-	const perStream = 2 // a page has others than its stream's
-	limits = limits.withDefaults()
-	return &listener{
-		Listener: l, trusted: trusted, pace: newPace(limits.ConnectionRate, perStream*limits.PerAddress), refused: metrics.connections,
-	}
+	rate := limits.withDefaults().connections()
+	return &listener{Listener: l, trusted: trusted, from: newBuckets[netip.Addr](rate), refused: metrics.connections}
 }
 
 type listener struct {
 	net.Listener
 	trusted proxies
-	pace    *pace
+	from    *buckets[netip.Addr]
 	refused prometheus.Counter
 }
 
@@ -48,5 +44,5 @@ func (l *listener) take(from net.Addr) bool {
 		return true
 	}
 	addr := tcp.AddrPort().Addr().Unmap()
-	return l.trusted.trust(addr) || l.pace.take(networkOf(addr), time.Now())
+	return l.trusted.trust(addr) || l.from.take(networkOf(addr))
 }
