@@ -24,6 +24,7 @@ import (
 	"herald/internal/archive"
 	"herald/internal/chain"
 	"herald/internal/event"
+	"herald/internal/s3test"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
@@ -141,6 +142,47 @@ func TestArchivesReadBackInOrder(t *testing.T) {
 	}
 	if err := verifier.End(second.end); err != nil {
 		t.Errorf("End() = %v", err)
+	}
+}
+
+// A store of objects does all that archives need: what it has is written over
+// whole, listed in order, and read back; what could not be read to its end leaves
+// nothing; another log's is left alone.
+func TestArchivesOnS3(t *testing.T) {
+	t.Parallel()
+	bucket := s3test.Open(t)
+	store := archive.NewStore(bucket)
+	first := newStretch(chain.Point{}, 3, 1, 5)
+	second, broken := newStretch(first.end, 2), errors.New("broken")
+	if _, err := store.Save(t.Context(), first.before, first.end, func(to chain.Sink) error {
+		return errors.Join(first.fill(to), broken)
+	}); !errors.Is(err, broken) {
+		t.Errorf("Save() = %v, want the log's error", err)
+	}
+	if page, _, err := bucket.ListPage(t.Context(), blob.FirstPageToken, 10, nil); err != nil || len(page) > 0 {
+		t.Errorf("left behind: %v, %v", page, err)
+	}
+	save(t, store, second)
+	save(t, store, first)
+	save(t, store, first) // as after a crash
+	other := newStretch(chain.Point{}, 4, 5)
+	if _, err := store.Save(t.Context(), other.before, other.end, other.fill); !errors.Is(err, archive.ErrOther) {
+		t.Errorf("Save() of another log = %v, want ErrOther", err)
+	}
+	verifier := chain.NewVerifier(chain.Point{}, &second.end)
+	for m, err := range store.Manifests(t.Context()) {
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := store.Read(t.Context(), m, verifier, nil); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := verifier.End(second.end); err != nil {
+		t.Errorf("End() = %v", err)
+	}
+	if _, err := store.Manifest(t.Context(), 100, 200); err == nil {
+		t.Error("an archive that is none has a manifest")
 	}
 }
 
