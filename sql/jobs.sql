@@ -1,9 +1,9 @@
 -- name: JobInsert :exec
 -- Inserts a job as Create made it.
 INSERT INTO herald.jobs (id, kind, owner, title, state, max_attempts, version, steps, args, metadata, external, watchers, queue_id,
-    created_by, callback_url, created_at, updated_at)
+    created_by, callback_url, created_at, updated_at, lease_ms, likeness)
 VALUES (@id, @kind, @owner, @title, @state, @max_attempts, @version, @steps, @args, @metadata, @external, @watchers, @queue_id,
-    @created_by, @callback_url, @created_at, @updated_at);
+    @created_by, @callback_url, @created_at, @updated_at, @lease_ms, @likeness);
 
 -- name: JobGet :one
 -- Reads a job.
@@ -20,7 +20,9 @@ UPDATE herald.jobs SET
     progress = @progress, step = @step, steps = @steps, processed = @processed, total = @total, unit = @unit,
     message = @message, remaining_ms = @remaining_ms, details = @details, error = @error, retry_at = @retry_at,
     result = @result, metadata = @metadata, queue_id = @queue_id, worker = @worker, claimed_by = @claimed_by, started_at = @started_at, heartbeat_at = @heartbeat_at,
-    updated_at = @updated_at, finished_at = @finished_at, artifacts_expired_at = @artifacts_expired_at
+    updated_at = @updated_at, finished_at = @finished_at, artifacts_expired_at = @artifacts_expired_at,
+    next_due_at = @next_due_at, cancel_asked_at = @cancel_asked_at, attempt_started_at = @attempt_started_at, pace = @pace,
+    usual_ms = @usual_ms
 WHERE id = @id;
 
 -- name: JobDelete :exec
@@ -45,10 +47,53 @@ WHERE (owner = ANY(@owners::text[]) OR id = ANY(@ids::uuid[]))
 ORDER BY id DESC
 LIMIT @page_size;
 
+-- name: JobListClaimable :many
+-- Lists the jobs that wait for a worker elsewhere and may begin now, oldest first of each kind, from after the given id on.
+SELECT sqlc.embed(job) FROM herald.jobs job
+WHERE external AND state IN ('queued', 'retrying') AND kind = ANY(@kinds::text[])
+    AND (retry_at IS NULL OR retry_at <= now())
+    AND id > @after
+ORDER BY id
+LIMIT @page_size;
+
+-- name: JobCountClaimable :many
+-- Counts, up to a bound, the jobs of each kind that wait for a worker elsewhere and may begin now.
+SELECT k.kind::text AS kind, (SELECT count(*) FROM (
+    SELECT FROM herald.jobs j
+    WHERE j.external AND j.state IN ('queued', 'retrying') AND j.kind = k.kind AND (j.retry_at IS NULL OR j.retry_at <= now())
+    LIMIT @bound) waiting)::integer AS jobs
+FROM unnest(@kinds::text[]) AS k (kind);
+
+-- name: JobNext :one
+-- Locks the oldest job of the kinds that waits for a worker elsewhere, past those that others are about to take. One of
+-- each kind is locked to find it.
+SELECT oldest.id FROM unnest(@kinds::text[]) AS k (kind), LATERAL (
+    SELECT j.id FROM herald.jobs j
+    WHERE j.external AND j.state IN ('queued', 'retrying') AND j.kind = k.kind AND (j.retry_at IS NULL OR j.retry_at <= now())
+    ORDER BY j.id
+    LIMIT 1
+    FOR NO KEY UPDATE SKIP LOCKED) oldest
+ORDER BY oldest.id
+LIMIT 1;
+
+-- name: JobUsual :one
+-- Reads how long the last jobs of a kind and likeness took, in milliseconds: those in which 10, 90 and 95 % were done.
+SELECT count(*)::integer AS jobs,
+    coalesce(percentile_disc(ARRAY[0.1, 0.9, 0.95]) WITHIN GROUP (ORDER BY took.ms), '{0,0,0}')::double precision[] AS usual_ms
+FROM (
+    SELECT herald.elapsed_ms(j.attempt_started_at, j.finished_at) AS ms FROM herald.jobs j
+    WHERE j.kind = @kind AND j.likeness = @likeness AND j.state = 'succeeded' AND j.attempt_started_at IS NOT NULL
+    ORDER BY j.finished_at DESC
+    LIMIT @last) took;
+
 -- name: JobListSilent :many
--- Lists the jobs whose workers have said nothing for longer than they may.
+-- Lists the jobs whose workers have been silent for longer than they may, from after the given id on: job.Job.Silent says
+-- what comes of it.
 SELECT id FROM herald.jobs
-WHERE state IN ('running', 'cancelling') AND NOT stalled
-    AND heartbeat_at < now() - make_interval(secs => @silence_s::double precision)
+WHERE state IN ('running', 'cancelling') AND id > @after
+    AND (NOT stalled AND coalesce(next_due_at, heartbeat_at + make_interval(secs => @silence_s::double precision)) <= now()
+        OR NOT @spare::boolean
+            AND greatest(heartbeat_at, next_due_at) + coalesce(lease_ms, @lease_ms::bigint) * interval '1 ms' <= now()
+        OR state = 'cancelling' AND cancel_asked_at + make_interval(secs => @cancel_s::double precision) <= now())
 ORDER BY id
 LIMIT @page_size;

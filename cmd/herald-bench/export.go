@@ -110,9 +110,6 @@ func (b *exportBench) open(ctx context.Context, rows int) (stop func() error, er
 	pool, err := worker.NewPool(worker.Config{
 		Node: "bench", Log: log, Store: b.db, Pool: b.db.Pool(), Schema: migrations.QueueSchema, Blobs: b.blobs, Tools: ffmpeg.Tools{},
 		Exports: exports, Reports: reports.New(b.db, reports.Config{}), WorkDir: filepath.Join(b.dir, "work"), Workers: 1,
-		Rescue: func(ctx context.Context, silence time.Duration) (int, error) {
-			return b.db.RescueJobs(ctx, silence, b.queue)
-		},
 	})
 	if err != nil {
 		return nil, err

@@ -42,7 +42,7 @@ import (
 
 // Roles say what a node does.
 type Roles struct {
-	API    bool // serves the API and the web app; sequences the log, and lets its oldest part go, when it leads
+	API    bool // serves the API and the web app; when it leads, it sequences the log, and looks after jobs whose workers are silent
 	Worker bool // works jobs
 }
 
@@ -166,7 +166,10 @@ func (b *build) api(ctx context.Context, ready func(net.Addr)) error {
 	if err != nil {
 		return err
 	}
-	sequencer := eventlog.NewSequencer(b.db, b.log, eventlog.Config{Metrics: sequencing})
+	watch := progress.NewWatch(silence{b.db, b.queue}, b.log, progress.WatchConfig{
+		Lease: b.config.WorkerLease, Cancel: b.config.CancelTimeout,
+	})
+	sequencer := eventlog.NewSequencer(b.db, b.log, eventlog.Config{Metrics: sequencing, Duty: watch.Run})
 	retention := eventlog.NewRetention(b.db, b.log, b.retention())
 	b.back = append(b.back, sequencer.Run, retention.Run, follower.Run, tracker.Run)
 	b.front = append(b.front, fanout.Run, func(ctx context.Context) error {
@@ -215,10 +218,7 @@ func (b *build) worker() error {
 	config := worker.Config{
 		Node: b.config.Node, Log: b.log, Store: b.db, Pool: b.db.Pool(), Schema: migrations.QueueSchema, Blobs: b.bucket,
 		Tools: tools, Exports: b.exports, Reports: progress.New(b.db, progress.Config{}), Workers: b.config.Workers,
-		WorkDir: filepath.Join(b.config.DataDir, "work"),
-		Rescue: func(ctx context.Context, silence time.Duration) (int, error) {
-			return b.db.RescueJobs(ctx, silence, b.queue)
-		},
+		WorkDir:   filepath.Join(b.config.DataDir, "work"),
 		Create:    jobs{b.db, b.queue}.CreateJob,
 		Retention: worker.Retention{Results: time.Duration(b.config.RetainResults), Uploads: time.Duration(b.config.RetainUploads)},
 	}
@@ -286,6 +286,21 @@ func serve(ctx context.Context, listener net.Listener, certificate *certificate,
 		return fmt.Errorf("serve: %w", err)
 	}
 	return <-stopped
+}
+
+// silence gives the log's leader the database's jobs together with the queue that
+// they wait in.
+type silence struct {
+	db    *postgres.DB
+	queue *worker.Queue
+}
+
+func (s silence) RescueJobs(ctx context.Context, silence time.Duration) (int, error) {
+	return s.db.RescueJobs(ctx, silence, s.queue)
+}
+
+func (s silence) EndSilence(ctx context.Context, p job.Patience) (int, error) {
+	return s.db.EndSilence(ctx, p, s.queue)
 }
 
 // jobs gives the API the database's jobs together with the queue they wait in.

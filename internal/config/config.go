@@ -17,21 +17,23 @@ import (
 
 // Config is the settings of a node. The tags are kong's.
 type Config struct {
-	Addr          string `help:"Address to serve on, host:port; port 0 takes a free one." default:"127.0.0.1:8080" env:"HERALD_ADDR" placeholder:"HOST:PORT"`
-	DatabaseURL   string `help:"Postgres to use. Without it, 'herald up' runs one of its own." env:"HERALD_DATABASE_URL,DATABASE_URL" placeholder:"URL"`
-	DirectURL     string `name:"direct-database-url" help:"The same Postgres past any transaction pooler, for what needs a session." env:"HERALD_DIRECT_DATABASE_URL" placeholder:"URL"`
-	DataDir       string `help:"Folder of Herald's own: keys, files, its Postgres (default ${data_dir})." env:"HERALD_DATA_DIR" placeholder:"DIR"`
-	BlobURL       string `help:"Where uploads and results are kept (default: a folder in the data folder)." env:"HERALD_BLOB_URL" placeholder:"URL"`
-	KeyFile       string `help:"The key that signs and checks tokens (default: signing.key in the data folder, made when missing)." env:"HERALD_KEY_FILE" placeholder:"FILE"`
-	DatasetsDir   string `help:"Folder of SQL files that can be exported, besides events and jobs (default: none)." env:"HERALD_DATASETS_DIR" placeholder:"DIR"`
-	ExportURL     string `name:"export-database-url" help:"Postgres that exports are read from, such as a replica or a role that only reads (default: the database)." env:"HERALD_EXPORT_DATABASE_URL" placeholder:"URL"`
-	PostgresBin   string `help:"Folder of the Postgres programs for 'herald up' (default: the newest found)." env:"HERALD_POSTGRES_BIN" placeholder:"DIR"`
-	Node          string `help:"This node's name; no two that run at once may share it (default: made up)." env:"HERALD_NODE" placeholder:"NAME"`
-	Workers       int    `help:"Jobs worked at once." default:"2" env:"HERALD_WORKERS"`
-	MaxUploadSize Bytes  `help:"Largest upload, such as 500MiB or 20GiB." default:"20GiB" env:"HERALD_MAX_UPLOAD_SIZE"`
-	RetainAge     Age    `help:"How long events are kept, such as 90d or 36h; 0: for ever." default:"90d" env:"HERALD_RETAIN_AGE"`
-	RetainSize    Bytes  `help:"How large the log may get before its oldest part goes, such as 50GiB; 0: any size." default:"0" env:"HERALD_RETAIN_SIZE"`
-	RetainArchive bool   `help:"Whether what goes is archived in the blob store first." default:"true" negatable:"" env:"HERALD_RETAIN_ARCHIVE"`
+	Addr          string        `help:"Address to serve on, host:port; port 0 takes a free one." default:"127.0.0.1:8080" env:"HERALD_ADDR" placeholder:"HOST:PORT"`
+	DatabaseURL   string        `help:"Postgres to use. Without it, 'herald up' runs one of its own." env:"HERALD_DATABASE_URL,DATABASE_URL" placeholder:"URL"`
+	DirectURL     string        `name:"direct-database-url" help:"The same Postgres past any transaction pooler, for what needs a session." env:"HERALD_DIRECT_DATABASE_URL" placeholder:"URL"`
+	DataDir       string        `help:"Folder of Herald's own: keys, files, its Postgres (default ${data_dir})." env:"HERALD_DATA_DIR" placeholder:"DIR"`
+	BlobURL       string        `help:"Where uploads and results are kept (default: a folder in the data folder)." env:"HERALD_BLOB_URL" placeholder:"URL"`
+	KeyFile       string        `help:"The key that signs and checks tokens (default: signing.key in the data folder, made when missing)." env:"HERALD_KEY_FILE" placeholder:"FILE"`
+	DatasetsDir   string        `help:"Folder of SQL files that can be exported, besides events and jobs (default: none)." env:"HERALD_DATASETS_DIR" placeholder:"DIR"`
+	ExportURL     string        `name:"export-database-url" help:"Postgres that exports are read from, such as a replica or a role that only reads (default: the database)." env:"HERALD_EXPORT_DATABASE_URL" placeholder:"URL"`
+	PostgresBin   string        `help:"Folder of the Postgres programs for 'herald up' (default: the newest found)." env:"HERALD_POSTGRES_BIN" placeholder:"DIR"`
+	Node          string        `help:"This node's name; no two that run at once may share it (default: made up)." env:"HERALD_NODE" placeholder:"NAME"`
+	Workers       int           `help:"Jobs worked at once." default:"2" env:"HERALD_WORKERS"`
+	WorkerLease   time.Duration `help:"How long a worker may be silent before it loses its job, unless the job says otherwise." default:"10m" env:"HERALD_WORKER_LEASE"`
+	CancelTimeout time.Duration `help:"How long a worker has to answer that it is to stop, before its job is cancelled without it." default:"1m" env:"HERALD_CANCEL_TIMEOUT"`
+	MaxUploadSize Bytes         `help:"Largest upload, such as 500MiB or 20GiB." default:"20GiB" env:"HERALD_MAX_UPLOAD_SIZE"`
+	RetainAge     Age           `help:"How long events are kept, such as 90d or 36h; 0: for ever." default:"90d" env:"HERALD_RETAIN_AGE"`
+	RetainSize    Bytes         `help:"How large the log may get before its oldest part goes, such as 50GiB; 0: any size." default:"0" env:"HERALD_RETAIN_SIZE"`
+	RetainArchive bool          `help:"Whether what goes is archived in the blob store first." default:"true" negatable:"" env:"HERALD_RETAIN_ARCHIVE"`
 
 	TLSCert              string        `name:"tls-cert" help:"Certificate chain to serve HTTPS with, as PEM; read again when it changes." env:"HERALD_TLS_CERT" placeholder:"FILE"`
 	TLSKey               string        `name:"tls-key" help:"The certificate's private key, as PEM." env:"HERALD_TLS_KEY" placeholder:"FILE"`
@@ -96,8 +98,8 @@ func (c *Config) Complete() error {
 	if _, _, err := net.SplitHostPort(c.Addr); err != nil {
 		return fmt.Errorf("--addr %q: want host:port, such as 127.0.0.1:8080", c.Addr)
 	}
-	if c.Workers < 1 || c.Workers > 256 {
-		return fmt.Errorf("--workers %d: want 1 to 256", c.Workers)
+	if err := c.checkWorkers(); err != nil {
+		return err
 	}
 	if c.MaxUploadSize < 1 {
 		return errors.New("--max-upload-size: want at least 1 byte")
@@ -130,6 +132,22 @@ func checkBlobURL(text string) error {
 	}
 	if u.User != nil {
 		return errors.New("--blob-url: credentials have no place in it; give them as AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY")
+	}
+	return nil
+}
+
+// checkWorkers checks the settings of workers. A time of 0 is left to those who use
+// it.
+func (c *Config) checkWorkers() error {
+	const least, most = time.Second, 7 * 24 * time.Hour
+	if c.Workers < 1 || c.Workers > 256 {
+		return fmt.Errorf("--workers %d: want 1 to 256", c.Workers)
+	}
+	if c.WorkerLease != 0 && (c.WorkerLease < least || c.WorkerLease > most) {
+		return fmt.Errorf("--worker-lease %v: want %v to %v", c.WorkerLease, least, most)
+	}
+	if c.CancelTimeout != 0 && (c.CancelTimeout < least || c.CancelTimeout > most) {
+		return fmt.Errorf("--cancel-timeout %v: want %v to %v", c.CancelTimeout, least, most)
 	}
 	return nil
 }

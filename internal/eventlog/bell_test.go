@@ -236,6 +236,27 @@ func TestSleepingSequencerIsWoken(t *testing.T) {
 	})
 }
 
+// Whoever leads does its other duty for as long as it leads, and not longer.
+func TestTheLeadersDuty(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		var times, under int
+		sequence(t, newPG(), eventlog.Config{Duty: func(ctx context.Context) {
+			times, under = times+1, under+1
+			<-ctx.Done()
+			under--
+		}}, func() {
+			time.Sleep(time.Minute)
+			if times != 1 || under != 1 {
+				t.Errorf("done %d times, %d under way, want once and going on", times, under)
+			}
+		})
+		if under != 0 {
+			t.Error("the duty outlives the lead")
+		}
+	})
+}
+
 func TestBellIsDisarmedUnderLoadOnly(t *testing.T) {
 	t.Parallel()
 	for _, tt := range []struct {

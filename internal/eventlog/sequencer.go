@@ -59,6 +59,10 @@ type Config struct {
 	DisarmRate float64       // events a second from which the bell is disarmed again, and twice what are few; default 500
 	Vacuum     time.Duration // least time between two vacuums of the outbox; default 2 s
 	Metrics    *Metrics      // default some that nobody collects
+
+	// Duty is what else is done by the one who leads, for as long as it does: until
+	// its context ends. Default nothing.
+	Duty func(ctx context.Context)
 }
 
 func (c *Config) setDefaults() {
@@ -122,6 +126,9 @@ func (s *Sequencer) lead(ctx context.Context, session Session) error {
 	ctx, cancel := context.WithCancel(ctx)
 	var tidying sync.WaitGroup
 	tidying.Go(func() { s.tidy(ctx, &l.removed) })
+	if s.config.Duty != nil {
+		tidying.Go(func() { s.config.Duty(ctx) })
+	}
 	defer tidying.Wait()
 	defer cancel()
 	if err := l.disarm(ctx); err != nil {

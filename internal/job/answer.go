@@ -1,6 +1,7 @@
 package job
 
 import (
+	"encoding/hex"
 	"fmt"
 	"math"
 	"strconv"
@@ -60,11 +61,15 @@ func (r Report) Fingerprint() []byte {
 	if r.RetryAt != nil {
 		retryAt = new(r.RetryAt.UnixMicro())
 	}
-	return event.Fingerprint(
+	mark := event.Fingerprint(
 		new("report"), new(strconv.Itoa(r.Attempt)), part(string(r.State)), bits(r.Progress), part(r.Step), bits(r.StepProgress),
 		digits(r.Processed), digits(r.Total), part(r.Unit), part(r.Message), part(string(r.Details)), digits(remaining),
 		part(r.Error), digits(retryAt), new(strconv.FormatBool(r.Unblamed)), part(string(r.Result)), part(string(r.Metadata)),
 	)
+	if r.NextWithin == nil {
+		return mark
+	}
+	return event.Fingerprint(new(hex.EncodeToString(mark)), digits(new(r.NextWithin.Milliseconds())))
 }
 
 // Fingerprint tells the new job from others under the same key.
@@ -75,6 +80,9 @@ func (n New) Fingerprint() []byte {
 	}
 	for _, topic := range n.Watchers {
 		parts = append(parts, new(string(topic)))
+	}
+	if n.Lease != 0 || n.Size != 0 {
+		parts = append(parts, new("lease and size"), digits(new(n.Lease.Milliseconds())), digits(&n.Size))
 	}
 	if n.Begin != nil {
 		parts = append(parts, n.Begin.parts()...)
@@ -88,6 +96,16 @@ func (n New) Fingerprint() []byte {
 // Fingerprint tells the claim from other requests about its job under the same key.
 func (c Claim) Fingerprint() []byte {
 	return event.Fingerprint(append([]*string{new("claim")}, c.parts()...)...)
+}
+
+// FingerprintOfNext tells the claim of the next job of one of the kinds from other
+// requests under the same key.
+func (c Claim) FingerprintOfNext(kinds []string) []byte {
+	parts := []*string{new("claim next"), new(strconv.Itoa(len(kinds)))}
+	for _, kind := range kinds {
+		parts = append(parts, &kind)
+	}
+	return event.Fingerprint(append(parts, c.parts()...)...)
 }
 
 func (c Claim) parts() []*string {

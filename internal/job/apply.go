@@ -41,7 +41,7 @@ func (j Job) Apply(r Report, now time.Time) (Outcome, error) {
 		return Outcome{}, &TransitionError{From: j.State, To: r.State}
 	}
 	next := j
-	next.HeartbeatAt = &now
+	next.HeartbeatAt, next.NextDueAt = &now, r.nextDue(now)
 	if r.Heartbeat() && !j.Stalled {
 		return Outcome{Job: next}, nil
 	}
@@ -49,10 +49,20 @@ func (j Job) Apply(r Report, now time.Time) (Outcome, error) {
 		return Outcome{}, err
 	}
 	next.Stalled = false
+	next.keepPace(now)
 	if r.State != "" {
 		next.end(r, now)
 	}
 	return next.tell(j.eventType(next), j.Worker, now)
+}
+
+// nextDue is when the report promises the next one, if it does: an end promises
+// nothing.
+func (r Report) nextDue(now time.Time) *time.Time {
+	if r.NextWithin == nil || r.State != "" {
+		return nil
+	}
+	return new(now.Add(r.NextWithin.Truncate(time.Millisecond)))
 }
 
 // eventType names the most important thing that next has and j has not.
@@ -207,7 +217,7 @@ func (j Job) Start(worker string, plan []Step, now time.Time) (Outcome, error) {
 	if j.StartedAt == nil {
 		j.StartedAt = &now
 	}
-	j.HeartbeatAt = &now
+	j.HeartbeatAt, j.AttemptStartedAt = &now, &now
 	return j.tell(event.JobStarted, worker, now)
 }
 
@@ -255,6 +265,7 @@ func (j *Job) fresh() {
 	j.Processed, j.Total, j.Unit, j.Message, j.Remaining, j.Details = nil, nil, "", "", nil, nil
 	j.Error, j.RetryAt, j.Result, j.Stalled, j.FinishedAt = "", nil, nil, false, nil
 	j.ArtifactsExpiredAt = nil
+	j.CancelAskedAt, j.NextDueAt, j.AttemptStartedAt, j.Pace = nil, nil, nil, Pace{}
 }
 
 // Cancel asks for the job's end: at once where nothing runs, else as soon as
@@ -264,7 +275,7 @@ func (j Job) Cancel(actor string, now time.Time) (Outcome, error) {
 	case j.State == Cancelling || j.State == Cancelled:
 		return Outcome{Job: j}, nil
 	case j.State.may(Cancelling):
-		j.State = Cancelling
+		j.State, j.CancelAskedAt = Cancelling, &now
 		return j.tell(event.JobCancelling, actor, now)
 	case j.State.may(Cancelled):
 		j.State = Cancelled
@@ -286,32 +297,8 @@ func (j Job) Requeue(actor string, attempts int, now time.Time) (Outcome, error)
 	j.fresh()
 	j.State = Queued
 	j.MaxAttempts = j.Attempt + attempts
-	j.StartedAt, j.HeartbeatAt, j.Worker, j.ClaimedBy = nil, nil, "", ""
+	j.StartedAt, j.HeartbeatAt, j.Worker, j.ClaimedBy, j.Usual = nil, nil, "", "", nil
 	return j.tell(event.JobQueued, actor, now)
-}
-
-// Lose ends the attempt of a worker that is gone without a word. A job that
-// waits for a worker, or has ended, stays as it is.
-func (j Job) Lose(now time.Time) (Outcome, error) {
-	r := Report{Attempt: j.Attempt, State: Retrying, Error: "The worker was lost.", RetryAt: &now}
-	switch {
-	case !j.State.Working():
-		return Outcome{Job: j}, nil
-	case j.State == Cancelling:
-		r = Report{Attempt: j.Attempt, State: Cancelled}
-	case j.Attempt >= j.MaxAttempts:
-		r.State, r.RetryAt = Failed, nil
-	}
-	return j.Apply(r, now)
-}
-
-// Stall marks a running job whose worker has been silent for too long.
-func (j Job) Stall(now time.Time) (Outcome, error) {
-	if !j.State.Working() || j.Stalled {
-		return Outcome{Job: j}, nil
-	}
-	j.Stalled = true
-	return j.tell(event.JobStalled, Herald, now)
 }
 
 // Expire says that the files which an ended job has made are no longer kept. The
@@ -339,6 +326,7 @@ func (j Job) Delete(actor string, now time.Time) (Outcome, error) {
 func (j Job) tell(t event.Type, actor string, now time.Time) (Outcome, error) {
 	j.Version++
 	j.UpdatedAt = now
+	j.Estimate = j.estimate()
 	var data any = j
 	switch t {
 	case event.JobProgress, event.JobMessage:

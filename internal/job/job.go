@@ -54,14 +54,29 @@ type Job struct {
 	QueueID  int64         `json:"-"` // the queue's entry for the attempt to come or under way; 0 when it runs elsewhere
 	Worker   string        `json:"worker"`
 
+	// Lease is how long its worker may be silent before it loses its attempt; nil
+	// for as long as anybody's.
+	Lease         *Millis    `json:"lease_ms"`
+	CancelAskedAt *time.Time `json:"cancel_asked_at"` // since when its worker is asked to stop
+	NextDueAt     *time.Time `json:"-"`               // when its worker has promised to speak next, if it has
+
+	// Estimate is how long it may still take, as of its last event. Those who
+	// change a job do not set it: it comes of what follows.
+	Estimate *Estimate `json:"estimate"`
+	Pace     Pace      `json:"-"`
+	Likeness string    `json:"-"` // jobs of one kind and likeness are expected to take about as long
+	Usual    *Usual    `json:"-"` // how long those took, as known when the attempt began; nil when too few have
+
 	CreatedBy string `json:"-"` // who asked for it
 	ClaimedBy string `json:"-"` // when External: who has the attempt under way, or had the last one
 
 	CreatedAt   time.Time  `json:"created_at"`
-	StartedAt   *time.Time `json:"started_at"`
+	StartedAt   *time.Time `json:"started_at"` // when the first attempt began
 	HeartbeatAt *time.Time `json:"heartbeat_at"`
 	UpdatedAt   time.Time  `json:"updated_at"`
 	FinishedAt  *time.Time `json:"finished_at"`
+
+	AttemptStartedAt *time.Time `json:"attempt_started_at"` // when the last attempt began
 }
 
 // Step is one part of a job's plan. Its Weight is its share of the whole
@@ -96,6 +111,7 @@ type Moving struct {
 	Metadata    json.RawMessage `json:"metadata,omitempty"`
 	HeartbeatAt *time.Time      `json:"heartbeat_at"`
 	UpdatedAt   time.Time       `json:"updated_at"`
+	Estimate    *Estimate       `json:"estimate"`
 }
 
 // Moving returns the part of j that progress changes.
@@ -104,7 +120,7 @@ func (j Job) Moving() Moving {
 		ID: j.ID, Version: j.Version, Attempt: j.Attempt, State: j.State, Stalled: j.Stalled,
 		Progress: j.Progress, Step: j.Step, Processed: j.Processed, Total: j.Total, Unit: j.Unit,
 		Message: j.Message, Remaining: j.Remaining, Details: j.Details, Metadata: j.Metadata,
-		HeartbeatAt: j.HeartbeatAt, UpdatedAt: j.UpdatedAt,
+		HeartbeatAt: j.HeartbeatAt, UpdatedAt: j.UpdatedAt, Estimate: j.Estimate,
 	}
 }
 
@@ -124,6 +140,9 @@ var (
 	ErrSuperseded = errors.New("another entry of the queue runs the job")
 	// ErrNotExternal is returned to who would run a job that a worker of ours runs.
 	ErrNotExternal = errors.New("the job is run by Herald's own workers")
+	// ErrNoneWaits is returned to who would run a job, when none of the kinds
+	// waits for a worker.
+	ErrNoneWaits = errors.New("no such job waits for a worker")
 )
 
 // Filter says which of an owner's jobs are listed.
@@ -148,6 +167,10 @@ type New struct {
 	Watchers    []event.Topic
 	MaxAttempts int    // default DefaultAttempts
 	CallbackURL string // who is told of its end; empty: nobody
+
+	Lease    time.Duration // how long its worker may be silent; 0: as long as anybody's
+	Size     int64         // how much there is to do, in a unit of the kind's own; 0: not known
+	Likeness string        // what else it has in common with jobs that take about as long
 
 	External  bool   // it runs elsewhere, and waits for no worker of ours
 	Begin     *Claim // with External: the first attempt, which begins with the job; nil when one is to be claimed later
@@ -179,7 +202,10 @@ func Create(n New, now time.Time) (Outcome, error) {
 	j := Job{
 		ID: uuid.Must(uuid.NewV7()), Kind: n.Kind, Owner: n.Owner, Title: n.Title, Args: n.Args, Metadata: n.Metadata,
 		Watchers: n.Watchers, External: n.External, CreatedBy: n.CreatedBy, CallbackURL: n.CallbackURL,
-		State: Queued, MaxAttempts: n.MaxAttempts, Steps: []Step{}, CreatedAt: now,
+		State: Queued, MaxAttempts: n.MaxAttempts, Steps: []Step{}, CreatedAt: now, Likeness: n.Likeness + sizeClass(n.Size),
+	}
+	if n.Lease > 0 {
+		j.Lease = new(Millis(n.Lease.Milliseconds()))
 	}
 	return j.tell(event.JobQueued, n.CreatedBy, now)
 }
@@ -204,6 +230,10 @@ func (n New) check() error {
 		return &InvalidError{"title", "a job needs a title"}
 	case n.MaxAttempts < 1:
 		return &InvalidError{"max_attempts", "at least 1"}
+	case n.Lease != 0 && (n.Lease < MinLease || n.Lease > MaxLease):
+		return &InvalidError{"lease_ms", fmt.Sprintf("%v: want %v to %v", n.Lease, MinLease, MaxLease)}
+	case n.Size < 0:
+		return &InvalidError{"size", "cannot be negative"}
 	case n.Begin != nil && !n.External:
 		return &InvalidError{"start", "only a job that runs elsewhere is started by who makes it"}
 	case len(n.Watchers) > MaxWatchers:

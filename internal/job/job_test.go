@@ -15,6 +15,11 @@ import (
 
 var now = time.Date(2026, 11, 24, 12, 0, 0, 0, time.UTC) //nolint:gochecknoglobals // a constant but for its type
 
+// patience is how long workers are waited for.
+//
+//nolint:gochecknoglobals // a constant but for its type
+var patience = job.Patience{Silence: 30 * time.Second, Cancel: time.Minute, Lease: 10 * time.Minute}
+
 // queued returns a fresh job.
 func queued(t *testing.T) job.Job {
 	t.Helper()
@@ -89,6 +94,8 @@ func TestCreateRefuses(t *testing.T) {
 		"owner":        func(n *job.New) { n.Owner = "two words" },
 		"args":         func(n *job.New) { n.Args = json.RawMessage(`[1]`) },
 		"max_attempts": func(n *job.New) { n.MaxAttempts = -1 },
+		"lease_ms":     func(n *job.New) { n.Lease = job.MinLease - 1 },
+		"size":         func(n *job.New) { n.Size = -1 },
 	} {
 		n := job.New{Kind: "video", Owner: "demo", Title: "clip"}
 		harm(&n)
@@ -122,6 +129,9 @@ func TestTransitions(t *testing.T) {
 		"cancel":  func(j job.Job) (job.Outcome, error) { return j.Cancel("demo", now) },
 		"requeue": func(j job.Job) (job.Outcome, error) { return j.Requeue("demo", 3, now) },
 		"lose":    func(j job.Job) (job.Outcome, error) { return j.Lose(now) },
+		"silent":  func(j job.Job) (job.Outcome, error) { return j.Silent(patience, now.Add(patience.Silence)) },
+		"late":    func(j job.Job) (job.Outcome, error) { return j.Silent(patience, now.Add(patience.Lease)) },
+		"hush":    func(j job.Job) (job.Outcome, error) { return j.Silent(patience, now.Add(patience.Cancel)) },
 		"stall":   func(j job.Job) (job.Outcome, error) { return j.Stall(now) },
 		"delete":  func(j job.Job) (job.Outcome, error) { return j.Delete("demo", now) },
 	}
@@ -131,30 +141,37 @@ func TestTransitions(t *testing.T) {
 		job.Queued: {
 			"start": "running", "cancel": "cancelled", "requeue": refused, "lose": same, "stall": same, "delete": refused,
 			"retry": refused, "succeed": refused, "fail": refused, "stop": refused,
+			"silent": same, "hush": same, "late": same,
 		},
 		job.Running: {
 			"start": refused, "retry": "retrying", "succeed": "succeeded", "fail": "failed", "stop": "cancelled",
 			"cancel": "cancelling", "requeue": refused, "lose": "retrying", "stall": "running", "delete": refused,
+			"silent": "running", "hush": "running", "late": "retrying",
 		},
 		job.Retrying: {
 			"start": "running", "retry": late, "succeed": late, "fail": late, "stop": late,
 			"cancel": "cancelled", "requeue": refused, "lose": same, "stall": same, "delete": refused,
+			"silent": same, "hush": same, "late": same,
 		},
 		job.Cancelling: {
 			"start": refused, "retry": refused, "succeed": "succeeded", "fail": "failed", "stop": "cancelled",
 			"cancel": same, "requeue": refused, "lose": "cancelled", "stall": "cancelling", "delete": refused,
+			"silent": "cancelling", "hush": "cancelled", "late": "cancelled",
 		},
 		job.Succeeded: {
 			"start": refused, "retry": late, "succeed": late, "fail": late, "stop": late,
 			"cancel": refused, "requeue": refused, "lose": same, "stall": same, "delete": "succeeded",
+			"silent": same, "hush": same, "late": same,
 		},
 		job.Failed: {
 			"start": refused, "retry": late, "succeed": late, "fail": late, "stop": late,
 			"cancel": refused, "requeue": "queued", "lose": same, "stall": same, "delete": "failed",
+			"silent": same, "hush": same, "late": same,
 		},
 		job.Cancelled: {
 			"start": refused, "retry": late, "succeed": late, "fail": late, "stop": late,
 			"cancel": same, "requeue": "queued", "lose": same, "stall": same, "delete": "cancelled",
+			"silent": same, "hush": same, "late": same,
 		},
 	}
 	for _, state := range job.States() {
@@ -370,6 +387,9 @@ func TestReportCheck(t *testing.T) {
 		{job.Report{Attempt: 1, State: job.Running}, "state"},
 		{job.Report{Attempt: 1, State: "dancing"}, "state"},
 		{job.Report{Attempt: 1, Result: json.RawMessage(`{}`)}, "result"},
+		{job.Report{Attempt: 1, NextWithin: new(time.Millisecond)}, ""},
+		{job.Report{Attempt: 1, NextWithin: new(time.Duration(0))}, "next_within_ms"},
+		{job.Report{Attempt: 1, NextWithin: new(24*time.Hour + 1)}, "next_within_ms"},
 	} {
 		err := tt.report.Check()
 		var invalid *job.InvalidError
@@ -413,6 +433,7 @@ func TestMerge(t *testing.T) {
 		Attempt: 1, Step: "probe", StepProgress: new(0.9), Progress: new(0.1), Message: "one", Unit: "frames",
 		Details: json.RawMessage(`{"fps":1}`), Key: "older",
 	}
+	older.NextWithin = new(time.Hour) // which the later one does not repeat
 	got := older.Merge(job.Report{Attempt: 1, Key: "later", Step: "transcode", Processed: new(int64(4)), Message: "two"})
 	want := job.Report{
 		Attempt: 1, Step: "transcode", Progress: new(0.1), Processed: new(int64(4)), Message: "two", Unit: "frames",
@@ -446,6 +467,8 @@ func TestFingerprintTellsReportsApart(t *testing.T) {
 		{Unblamed: true},
 		{Result: object},
 		{Result: json.RawMessage(`{ }`)},
+		{NextWithin: new(time.Second)},
+		{NextWithin: new(2 * time.Second)},
 	}
 	seen := map[string]job.Report{}
 	for _, r := range reports {

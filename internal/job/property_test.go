@@ -35,7 +35,7 @@ func TestAnyLife(t *testing.T) {
 }
 
 func anyAct(t *rapid.T, j job.Job, at time.Time) (job.Outcome, error) {
-	switch rapid.IntRange(0, 7).Draw(t, "act") {
+	switch rapid.IntRange(0, 8).Draw(t, "act") {
 	case 0:
 		return j.Start("w", rapid.SampledFrom([][]job.Step{nil, plan()}).Draw(t, "plan"), at)
 	case 1:
@@ -46,6 +46,11 @@ func anyAct(t *rapid.T, j job.Job, at time.Time) (job.Outcome, error) {
 		return j.Lose(at)
 	case 4:
 		return j.Stall(at)
+	case 5:
+		silence := time.Duration(rapid.Int64Range(0, int64(time.Hour)).Draw(t, "silence"))
+		return j.Silent(job.Patience{
+			Silence: silence / 20, Cancel: silence / 10, Lease: silence, Spare: rapid.Bool().Draw(t, "spare"),
+		}, at)
 	default:
 		return j.Apply(anyReport(t, j), at)
 	}
@@ -60,6 +65,9 @@ func anyReport(t *rapid.T, j job.Job) job.Report {
 		Step:         rapid.SampledFrom([]string{"", "probe", "transcode", "store"}).Draw(t, "step"),
 		StepProgress: share.Draw(t, "step progress"),
 		Message:      rapid.StringN(0, 20, 80).Draw(t, "message"),
+	}
+	if within := rapid.Ptr(rapid.Int64Range(int64(time.Millisecond), int64(24*time.Hour)), true).Draw(t, "next within"); within != nil {
+		r.NextWithin = new(time.Duration(*within))
 	}
 	if r.State == job.Failed || r.State == job.Retrying {
 		r.Error = "it broke"
@@ -81,6 +89,10 @@ func checkStep(t *rapid.T, before job.Job, out job.Outcome) {
 		t.Fatalf("attempt went from %d to %d", before.Attempt, after.Attempt)
 	case before.State.Ended() && after.State != before.State && after.State != job.Queued:
 		t.Fatalf("a %s job became %s", before.State, after.State)
+	case after.State == job.Cancelling && after.CancelAskedAt == nil:
+		t.Fatal("nobody knows since when a cancel is asked for")
+	case !after.State.Working() && (after.NextDueAt != nil || after.Stalled):
+		t.Fatalf("a %s job waits for its worker's word", after.State)
 	case after.State.Ended() != (after.FinishedAt != nil):
 		t.Fatalf("a %s job has finished at %v", after.State, after.FinishedAt)
 	}

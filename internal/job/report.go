@@ -27,6 +27,9 @@ const (
 	maxKeys    = 16 // of metadata
 )
 
+// maxPromise is the longest silence that a worker may announce.
+const maxPromise = 24 * time.Hour
+
 // InvalidError says which field of a report or a new job is refused, and why.
 type InvalidError struct{ Field, Reason string }
 
@@ -53,13 +56,18 @@ type Report struct {
 	Remaining *time.Duration  // the worker's estimate of the time left
 	Metadata  json.RawMessage // replaces the job's: a JSON object of strings, numbers and booleans
 
+	// NextWithin promises the next report within that time: a worker that does not
+	// keep its word is stalled, and one that is silent by intent is not.
+	NextWithin *time.Duration
+
 	Error    string          // what went wrong; required with Retrying and Failed
 	RetryAt  *time.Time      // with Retrying: when the next attempt may start
 	Unblamed bool            // with Retrying: the attempt does not count as a failure, so there may be one more
 	Result   json.RawMessage // with Succeeded: what came of it
 }
 
-// Heartbeat reports whether r says nothing but that its worker is alive.
+// Heartbeat reports whether r says nothing but that its worker is alive, and
+// when it will speak again.
 func (r Report) Heartbeat() bool {
 	return r.State == "" && r.Progress == nil && r.Step == "" && r.StepProgress == nil && r.Processed == nil &&
 		r.Total == nil && r.Unit == "" && r.Message == "" && r.Details == nil && r.Remaining == nil &&
@@ -91,6 +99,7 @@ func (r Report) Merge(later Report) Report {
 	set(&r.Error, later.Error)
 	set(&r.RetryAt, later.RetryAt)
 	set(&r.Unblamed, later.Unblamed)
+	r.NextWithin = later.NextWithin // a promise is of the last word
 	if later.Details != nil {
 		r.Details = later.Details
 	}
@@ -144,6 +153,9 @@ func (r Report) Check() error {
 	}
 	if err := event.CheckKey(r.Key); err != nil {
 		return &InvalidError{"idempotency_key", err.Error()}
+	}
+	if r.NextWithin != nil && (*r.NextWithin < time.Millisecond || *r.NextWithin > maxPromise) {
+		return &InvalidError{"next_within_ms", fmt.Sprintf("%v is not between 1 ms and 24 h", *r.NextWithin)}
 	}
 	return nil
 }

@@ -57,17 +57,18 @@ func (db *DB) CreateJobTx(ctx context.Context, tx pgx.Tx, n job.New, queue Queue
 		Version: j.Version, Steps: []byte(`[]`), Args: j.Args, Metadata: j.Metadata, External: j.External,
 		Watchers: texts(j.Watchers), QueueID: j.QueueID, CreatedBy: j.CreatedBy, CallbackUrl: j.CallbackURL,
 		CreatedAt: j.CreatedAt, UpdatedAt: j.UpdatedAt,
+		LeaseMs: (*int64)(j.Lease), Likeness: j.Likeness,
 	}); err != nil {
 		return job.Job{}, fmt.Errorf("insert job %s: %w", j.ID, err)
 	}
 	if err := insertPending(ctx, tx, out.Event); err != nil || n.Begin == nil {
 		return j, err
 	}
-	began, err := changeJobTx(ctx, tx, j.ID, func(_ pgx.Tx, j job.Job, now time.Time) (job.Outcome, error) {
+	began, err := changeJobTx(ctx, tx, j.ID, func(tx pgx.Tx, j job.Job, now time.Time) (job.Outcome, error) {
 		if now.Before(j.CreatedAt) { // the transaction began before its job was made
 			now = j.CreatedAt
 		}
-		return j.Claim(*n.Begin, now)
+		return claim(ctx, tx, j, *n.Begin, now)
 	})
 	return began.Job, err
 }
@@ -94,11 +95,7 @@ func createdBefore(ctx context.Context, tx pgx.Tx, answer json.RawMessage, err e
 	if err := json.Unmarshal(answer, &first); err != nil {
 		return job.Job{}, fmt.Errorf("read the first answer: %w", err)
 	}
-	row, err := dbsqlc.New(tx).JobGet(ctx, first.JobID)
-	if err != nil {
-		return job.Job{}, fmt.Errorf("job %s: %w", first.JobID, notFound(err, job.ErrNotFound))
-	}
-	return jobOf(row.Job)
+	return jobTx(ctx, tx, first.JobID)
 }
 
 // ClaimJob begins the next attempt of a job that runs elsewhere; for a key that
@@ -110,8 +107,37 @@ func (db *DB) ClaimJob(ctx context.Context, id uuid.UUID, c job.Claim) (job.Outc
 	}
 	use := keyUse{scope: "job:" + id.String(), key: c.Key, fingerprint: c.Fingerprint()}
 	return db.changeJob(ctx, id, func(tx pgx.Tx, j job.Job, now time.Time) (job.Outcome, error) {
-		return db.once(ctx, tx, use, func() (job.Outcome, error) { return j.Claim(c, now) })
+		return db.once(ctx, tx, use, func() (job.Outcome, error) { return claim(ctx, tx, j, c, now) })
 	})
+}
+
+// claim begins an attempt of a job that runs elsewhere.
+func claim(ctx context.Context, tx pgx.Tx, j job.Job, c job.Claim, now time.Time) (job.Outcome, error) {
+	var err error
+	if j.Usual, err = usual(ctx, tx, j); err != nil {
+		return job.Outcome{}, err
+	}
+	return j.Claim(c, now)
+}
+
+// usual is how long jobs like it took lately; nil when there were too few to say.
+func usual(ctx context.Context, tx pgx.Tx, j job.Job) (*job.Usual, error) {
+	const last, few = 50, 5
+	row, err := dbsqlc.New(tx).JobUsual(ctx, dbsqlc.JobUsualParams{Kind: j.Kind, Likeness: j.Likeness, Last: last})
+	if err != nil {
+		return nil, fmt.Errorf("read how long jobs like %s took: %w", j.ID, err)
+	}
+	if row.Jobs < few {
+		return nil, nil //nolint:nilnil // nothing is usual
+	}
+	return usualOf(row.UsualMs), nil
+}
+
+func usualOf(ms []float64) *job.Usual {
+	if ms == nil {
+		return nil
+	}
+	return new(job.Usual(ms))
 }
 
 // StartJob begins the job's next attempt for the worker that holds the entry of
@@ -133,7 +159,10 @@ func (db *DB) StartJob(ctx context.Context, id uuid.UUID, queueID int64, worker 
 		if started = lost.Job; started.State.Ended() {
 			return nil
 		}
-		out, err := changeJobTx(ctx, tx, id, func(_ pgx.Tx, j job.Job, now time.Time) (job.Outcome, error) {
+		out, err := changeJobTx(ctx, tx, id, func(tx pgx.Tx, j job.Job, now time.Time) (job.Outcome, error) {
+			if j.Usual, err = usual(ctx, tx, j); err != nil {
+				return job.Outcome{}, err
+			}
 			return j.Start(worker, plan, now)
 		})
 		started = out.Job
@@ -248,10 +277,19 @@ func updateJob(ctx context.Context, q *dbsqlc.Queries, j job.Job) error {
 		RetryAt: j.RetryAt, Result: j.Result, Metadata: j.Metadata, QueueID: j.QueueID, Worker: j.Worker,
 		ClaimedBy: j.ClaimedBy, StartedAt: j.StartedAt,
 		HeartbeatAt: j.HeartbeatAt, UpdatedAt: j.UpdatedAt, FinishedAt: j.FinishedAt, ArtifactsExpiredAt: j.ArtifactsExpiredAt,
+		NextDueAt: j.NextDueAt, CancelAskedAt: j.CancelAskedAt, AttemptStartedAt: j.AttemptStartedAt, Pace: j.Pace[:],
+		UsualMs: usualMillis(j.Usual),
 	}); err != nil {
 		return fmt.Errorf("update job %s: %w", j.ID, err)
 	}
 	return nil
+}
+
+func usualMillis(u *job.Usual) []float64 {
+	if u == nil {
+		return nil
+	}
+	return u[:]
 }
 
 // insertPending puts the event, which has been checked, into the outbox; nil is
@@ -283,11 +321,13 @@ func jobOf(row dbsqlc.Job) (job.Job, error) {
 		Result: row.Result, Args: row.Args, Metadata: row.Metadata, External: row.External, Watchers: topics(row.Watchers), QueueID: row.QueueID, Worker: row.Worker,
 		CreatedBy: row.CreatedBy, ClaimedBy: row.ClaimedBy, CreatedAt: row.CreatedAt, StartedAt: row.StartedAt, HeartbeatAt: row.HeartbeatAt, UpdatedAt: row.UpdatedAt,
 		FinishedAt: row.FinishedAt, ArtifactsExpiredAt: row.ArtifactsExpiredAt, CallbackURL: row.CallbackUrl,
+		Lease: (*job.Millis)(row.LeaseMs), NextDueAt: row.NextDueAt, CancelAskedAt: row.CancelAskedAt,
+		AttemptStartedAt: row.AttemptStartedAt, Pace: job.Pace(row.Pace), Likeness: row.Likeness, Usual: usualOf(row.UsualMs),
 	}
 	if err := json.Unmarshal(row.Steps, &j.Steps); err != nil {
 		return job.Job{}, fmt.Errorf("read the steps of job %s: %w", row.ID, err)
 	}
-	return j, nil
+	return j.Estimated(), nil
 }
 
 // texts and topics translate between topics and an array of text.

@@ -2,7 +2,6 @@ package postgres
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"time"
 
@@ -48,28 +47,6 @@ func (db *DB) RescueJobs(ctx context.Context, silence time.Duration, queue Queue
 		}
 	}
 	return len(lost), nil
-}
-
-// StallJobs marks the jobs whose workers have said nothing for longer than given,
-// by the database's clock, and returns how many there were. The next word of a
-// worker makes its job go on.
-func (db *DB) StallJobs(ctx context.Context, silence time.Duration) (int, error) {
-	silent, err := db.queries().JobListSilent(ctx, dbsqlc.JobListSilentParams{SilenceS: silence.Seconds(), PageSize: rescuePage})
-	if err != nil {
-		return 0, fmt.Errorf("list silent jobs: %w", err)
-	}
-	for _, id := range silent {
-		_, err := db.changeJob(ctx, id, func(_ pgx.Tx, j job.Job, now time.Time) (job.Outcome, error) {
-			if j.HeartbeatAt != nil && j.HeartbeatAt.After(now.Add(-silence)) {
-				return job.Outcome{Job: j}, nil // it has spoken since
-			}
-			return j.Stall(now)
-		})
-		if err != nil && !errors.Is(err, job.ErrNotFound) {
-			return 0, err
-		}
-	}
-	return len(silent), nil
 }
 
 // errands is the queue of what is no job's attempt.

@@ -4,7 +4,6 @@ import (
 	"testing"
 	"time"
 
-	"herald/internal/event"
 	"herald/internal/job"
 	"herald/internal/postgres"
 )
@@ -145,31 +144,5 @@ func TestRescueOfAnEntryWhoseJobIsDeleted(t *testing.T) {
 		if n, err := db.RescueJobs(t.Context(), patience, q); n != want || err != nil {
 			t.Errorf("RescueJobs() = %d, %v, want %d (entry %d)", n, err, want, j.QueueID)
 		}
-	}
-}
-
-func TestStall(t *testing.T) {
-	t.Parallel()
-	db, q := open(t), &queue{}
-	silent, talking := started(t, db, q, "w"), started(t, db, q, "w")
-	if _, err := db.Pool().Exec(t.Context(), `UPDATE herald.jobs SET heartbeat_at = now() - interval '31 s' WHERE id = $1`, silent.ID); err != nil {
-		t.Fatal(err)
-	}
-	for _, want := range []int{1, 0} {
-		if n, err := db.StallJobs(t.Context(), 30*time.Second); n != want || err != nil {
-			t.Errorf("StallJobs() = %d, %v, want %d", n, err, want)
-		}
-	}
-	for _, tt := range []struct {
-		job  job.Job
-		want bool
-	}{{silent, true}, {talking, false}} {
-		if now, err := db.Job(t.Context(), tt.job.ID); err != nil || now.Stalled != tt.want {
-			t.Errorf("stalled = %v, %v, want %v", now.Stalled, err, tt.want)
-		}
-	}
-	out, err := db.RecordReport(t.Context(), silent.ID, job.Report{Attempt: 1})
-	if err != nil || out.Job.Stalled || out.Event.Type != event.JobResumed {
-		t.Errorf("RecordReport(heartbeat) = %+v, %v, want the job resumed", out, err)
 	}
 }

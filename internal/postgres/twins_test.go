@@ -239,9 +239,18 @@ func (c clock) note(t *time.Time) *time.Time {
 }
 
 func (c clock) row(j job.Job) job.Job {
+	var heard time.Time
+	if j.HeartbeatAt != nil {
+		heard = *j.HeartbeatAt
+	}
 	j.ID, j.QueueID = uuid.Nil, 0
 	j.CreatedAt, j.UpdatedAt = *c.note(&j.CreatedAt), *c.note(&j.UpdatedAt)
 	j.StartedAt, j.HeartbeatAt, j.FinishedAt = c.note(j.StartedAt), c.note(j.HeartbeatAt), c.note(j.FinishedAt)
+	j.AttemptStartedAt, j.CancelAskedAt = c.note(j.AttemptStartedAt), c.note(j.CancelAskedAt)
+	if j.NextDueAt != nil && j.HeartbeatAt != nil {
+		j.NextDueAt = new(time.Time{}.Add(j.NextDueAt.Sub(heard)))
+	}
+	j.Pace, j.Estimate = job.Pace{}, nil                              // which come of how long it took: TestEstimatesFromSQLAndGoAreTwins
 	if j.RetryAt != nil && time.Since(*j.RetryAt).Abs() < time.Hour { // the server's, of a lost attempt
 		j.RetryAt = c.note(j.RetryAt)
 	}
@@ -298,6 +307,10 @@ func (p *pair) plain(v any, id string, c clock) any {
 	switch v := v.(type) {
 	case map[string]any:
 		for name, member := range v {
+			if name == "estimate" {
+				v[name] = "an estimate"
+				continue
+			}
 			text, _ := member.(string)
 			at, err := time.Parse(time.RFC3339Nano, text)
 			if !strings.HasSuffix(name, "_at") || err != nil || time.Since(at).Abs() > time.Hour { // the report's own
@@ -367,6 +380,9 @@ func anyReport(t *rapid.T, attempt int) job.Report {
 	if rapid.IntRange(0, 3).Draw(t, "bare") == 0 {
 		r = job.Report{Attempt: r.Attempt}
 	}
+	if within := rapid.Ptr(rapid.Int64Range(1, 86_400_000), true).Draw(t, "next within"); within != nil {
+		r.NextWithin = new(time.Duration(*within) * time.Millisecond)
+	}
 	if r.State == job.Failed || r.State == job.Retrying {
 		r.Error += "!"
 		r.RetryAt = rapid.SampledFrom([]*time.Time{nil, new(time.Date(2030, 1, 2, 3, 4, 5, 678_901_999, time.FixedZone("", 3600))), new(time.Date(9999, 12, 31, 23, 0, 0, 0, time.UTC))}).Draw(t, "retry at")
@@ -426,6 +442,7 @@ func faults() []func(*job.Report) {
 		func(r *job.Report) { r.Attempt++ }, func(r *job.Report) { r.Attempt = 0 }, func(r *job.Report) { r.Attempt = -1 },
 		func(r *job.Report) { r.Processed = new(int64(-1)) }, func(r *job.Report) { r.Total = new(int64(math.MinInt64)) },
 		func(r *job.Report) { r.Remaining = new(-time.Second) },
+		func(r *job.Report) { r.NextWithin = new(time.Duration(0)) }, func(r *job.Report) { r.NextWithin = new(24*time.Hour + time.Millisecond) },
 		func(r *job.Report) { r.State, r.Error, r.Result = job.Failed, "", nil },
 		func(r *job.Report) { r.State, r.Result = "", json.RawMessage(`{}`) },
 		func(r *job.Report) { r.State, r.Result = job.Running, nil },

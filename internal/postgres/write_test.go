@@ -35,12 +35,17 @@ func sqlReport(ctx context.Context, q querier, id uuid.UUID, r job.Report) (job.
 	if r.Remaining != nil {
 		left = new(r.Remaining.Milliseconds())
 	}
+	var within *int64
+	if r.NextWithin != nil {
+		within = new(r.NextWithin.Milliseconds())
+	}
 	var text string
 	err := q.QueryRow(ctx, `SELECT herald.report($1, $2, state => $3, progress => $4, step => $5, step_progress => $6,
 		processed => $7, total => $8, unit => $9, message => $10, details => $11, remaining_ms => $12, error => $13,
-		retry_at => $14, unblamed => $15, result => $16, idempotency_key => $17, metadata => $18)::text`,
+		retry_at => $14, unblamed => $15, result => $16, idempotency_key => $17, metadata => $18,
+		next_within_ms => $19)::text`,
 		id, r.Attempt, said(string(r.State)), r.Progress, said(r.Step), r.StepProgress, r.Processed, r.Total, said(r.Unit),
-		said(r.Message), said(string(r.Details)), left, said(r.Error), r.RetryAt, r.Unblamed, said(string(r.Result)), said(r.Key), said(string(r.Metadata)),
+		said(r.Message), said(string(r.Details)), left, said(r.Error), r.RetryAt, r.Unblamed, said(string(r.Result)), said(r.Key), said(string(r.Metadata)), within,
 	).Scan(&text)
 	if err != nil {
 		return job.Answer{}, err

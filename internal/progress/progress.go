@@ -1,5 +1,6 @@
 // Package progress is the write side: it records what workers report, paced so
-// that a chatty worker costs the database no more than a calm one.
+// that a chatty worker costs the database no more than a calm one, and sees to
+// what comes of those who report nothing.
 package progress
 
 import (

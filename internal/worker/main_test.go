@@ -7,6 +7,7 @@ import (
 	"net/netip"
 	"os"
 	"path/filepath"
+	"sync"
 	"testing"
 	"time"
 
@@ -119,10 +120,17 @@ func (s *site) config(node string) worker.Config {
 		Blobs: s.blobs, Tools: s.tools, Exports: s.exports,
 		Reports: progress.New(s.db, progress.Config{Pace: 50 * time.Millisecond}), WorkDir: s.work, Workers: 2,
 		Callbacks: callback.NewSender(callback.Config{Secrets: s.secrets, Rules: callback.Rules{Allow: []netip.Prefix{netip.MustParsePrefix("127.0.0.0/8")}, HTTP: true}}),
-		Rescue: func(ctx context.Context, silence time.Duration) (int, error) {
-			return s.db.RescueJobs(ctx, silence, s.queue)
-		},
 	}
+}
+
+// RescueJobs is for the Watch that runs beside the pools under test.
+func (s *site) RescueJobs(ctx context.Context, silence time.Duration) (int, error) {
+	return s.db.RescueJobs(ctx, silence, s.queue)
+}
+
+// EndSilence is for the Watch, too.
+func (s *site) EndSilence(ctx context.Context, p job.Patience) (int, error) {
+	return s.db.EndSilence(ctx, p, s.queue)
 }
 
 // run runs a pool until the function that it returns, or the test, ends it.
@@ -134,6 +142,8 @@ func (b *bench) run(t *testing.T, c worker.Config, w worker.Work) (stop func()) 
 	}
 	ctx, cancel := context.WithCancel(context.Background())
 	done := make(chan error, 1)
+	var watching sync.WaitGroup
+	watching.Go(func() { progress.NewWatch(b.site, c.Log, progress.WatchConfig{}).Run(ctx) })
 	go func() { done <- pool.Run(ctx) }()
 	stopped := false
 	stop = func() {
@@ -145,6 +155,7 @@ func (b *bench) run(t *testing.T, c worker.Config, w worker.Work) (stop func()) 
 		if err := <-done; err != nil {
 			t.Errorf("Run() = %v", err)
 		}
+		watching.Wait()
 	}
 	t.Cleanup(stop)
 	return stop

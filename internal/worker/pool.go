@@ -36,8 +36,6 @@ type Store interface {
 	BeatNode(ctx context.Context, id string) (entered bool, err error)
 	StopNode(ctx context.Context, id string) error
 
-	StallJobs(ctx context.Context, silence time.Duration) (int, error)
-
 	RecordCallback(ctx context.Context, id uuid.UUID, c job.Callback, complete func(context.Context, pgx.Tx) error) error
 
 	ExpireUploads(ctx context.Context, uploads, results time.Duration) ([]artifact.Artifact, error)
@@ -47,17 +45,12 @@ type Store interface {
 	AttemptOrphans(ctx context.Context, attempts []artifact.Attempt) ([]artifact.Attempt, error)
 }
 
-// Rescuer takes jobs out of the hands of nodes that have been silent for longer
-// than given, and returns how many there were.
-type Rescuer func(ctx context.Context, silence time.Duration) (int, error)
-
 // Config is what a Pool works with. All fields are required unless they say
 // otherwise.
 type Config struct {
 	Node    string // this node's name; no two that run at once share it
 	Log     *slog.Logger
 	Store   Store
-	Rescue  Rescuer
 	Pool    *pgxpool.Pool
 	Schema  string // of River's tables
 	Blobs   *blob.Bucket
@@ -76,11 +69,9 @@ type Config struct {
 }
 
 const (
+	// beat is how often a node says that it is alive: several times in
+	// progress.NodePatience.
 	beat = 2 * time.Second
-	// patience is how long another node may be silent before it loses its jobs.
-	patience = 5 * beat
-	// stallTime is how long a worker may say nothing before people are told so.
-	stallTime = 30 * time.Second
 	// stopTime bounds how long a pool that stops waits for its jobs to be handed
 	// back.
 	stopTime = 10 * time.Second
@@ -176,7 +167,7 @@ func (p *Pool) Run(ctx context.Context) (err error) {
 	alive, die := context.WithCancel(context.WithoutCancel(ctx))
 	defer die()
 	var keeper sync.WaitGroup
-	keeper.Go(func() { p.keepAlive(alive) })
+	keeper.Go(func() { every(alive, beat, func() { p.beat(alive) }) })
 
 	<-ctx.Done()
 	close(p.stopping)
@@ -213,53 +204,17 @@ func (p *Pool) isStopping() bool {
 	}
 }
 
-// keepAlive says again and again that this node is alive, and takes over what
-// dead nodes were at. When the database has been away, nobody could say so: the
-// others get the time to speak before they are taken for dead.
-func (p *Pool) keepAlive(ctx context.Context) {
-	var away time.Time
-	every(ctx, beat, func() {
-		if err := p.beat(ctx); err != nil {
-			if ctx.Err() == nil {
-				p.Log.WarnContext(ctx, "heartbeat not recorded", "error", err)
-			}
-			away = time.Now()
-			return
-		}
-		if time.Since(away) > patience {
-			p.rescue(ctx)
-			p.stall(ctx)
-		}
-	})
-}
-
 // beat says that this node is alive. One that was taken for dead enters itself
 // again; its jobs are fenced off by then.
-func (p *Pool) beat(ctx context.Context) error {
-	ctx, cancel := context.WithTimeout(ctx, beat)
+func (p *Pool) beat(ctx context.Context) {
+	try, cancel := context.WithTimeout(ctx, beat)
 	defer cancel()
-	entered, err := p.Store.BeatNode(ctx, p.Node)
+	entered, err := p.Store.BeatNode(try, p.Node)
 	if err == nil && !entered {
-		err = p.Store.StartNode(ctx, p.Node)
+		err = p.Store.StartNode(try, p.Node)
 	}
-	return err
-}
-
-// rescue takes over what dead nodes were at.
-func (p *Pool) rescue(ctx context.Context) {
-	n, err := p.Rescue(ctx, patience)
 	if err != nil && ctx.Err() == nil {
-		p.Log.WarnContext(ctx, "lost jobs not rescued", "error", err)
-	}
-	if n > 0 {
-		p.Log.InfoContext(ctx, "lost jobs rescued", "jobs", n)
-	}
-}
-
-// stall tells of workers that are silent though their nodes are alive.
-func (p *Pool) stall(ctx context.Context) {
-	if _, err := p.Store.StallJobs(ctx, stallTime); err != nil && ctx.Err() == nil {
-		p.Log.WarnContext(ctx, "silent workers not told of", "error", err)
+		p.Log.WarnContext(ctx, "heartbeat not recorded", "error", err)
 	}
 }
 

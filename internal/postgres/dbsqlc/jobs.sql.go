@@ -12,6 +12,45 @@ import (
 	"github.com/google/uuid"
 )
 
+const jobCountClaimable = `-- name: JobCountClaimable :many
+SELECT k.kind::text AS kind, (SELECT count(*) FROM (
+    SELECT FROM herald.jobs j
+    WHERE j.external AND j.state IN ('queued', 'retrying') AND j.kind = k.kind AND (j.retry_at IS NULL OR j.retry_at <= now())
+    LIMIT $1) waiting)::integer AS jobs
+FROM unnest($2::text[]) AS k (kind)
+`
+
+type JobCountClaimableParams struct {
+	Bound int32
+	Kinds []string
+}
+
+type JobCountClaimableRow struct {
+	Kind string
+	Jobs int32
+}
+
+// Counts, up to a bound, the jobs of each kind that wait for a worker elsewhere and may begin now.
+func (q *Queries) JobCountClaimable(ctx context.Context, arg JobCountClaimableParams) ([]JobCountClaimableRow, error) {
+	rows, err := q.db.Query(ctx, jobCountClaimable, arg.Bound, arg.Kinds)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	var items []JobCountClaimableRow
+	for rows.Next() {
+		var i JobCountClaimableRow
+		if err := rows.Scan(&i.Kind, &i.Jobs); err != nil {
+			return nil, err
+		}
+		items = append(items, i)
+	}
+	if err := rows.Err(); err != nil {
+		return nil, err
+	}
+	return items, nil
+}
+
 const jobDelete = `-- name: JobDelete :exec
 DELETE FROM herald.jobs WHERE id = $1
 `
@@ -23,7 +62,7 @@ func (q *Queries) JobDelete(ctx context.Context, id uuid.UUID) error {
 }
 
 const jobGet = `-- name: JobGet :one
-SELECT job.id, job.kind, job.owner, job.title, job.state, job.stalled, job.attempt, job.max_attempts, job.version, job.progress, job.step, job.steps, job.processed, job.total, job.unit, job.message, job.remaining_ms, job.details, job.error, job.retry_at, job.result, job.args, job.metadata, job.external, job.watchers, job.queue_id, job.worker, job.created_by, job.claimed_by, job.created_at, job.started_at, job.heartbeat_at, job.updated_at, job.finished_at, job.callback_url, job.artifacts_expired_at FROM herald.jobs job WHERE id = $1
+SELECT job.id, job.kind, job.owner, job.title, job.state, job.stalled, job.attempt, job.max_attempts, job.version, job.progress, job.step, job.steps, job.processed, job.total, job.unit, job.message, job.remaining_ms, job.details, job.error, job.retry_at, job.result, job.args, job.metadata, job.external, job.watchers, job.queue_id, job.worker, job.created_by, job.claimed_by, job.created_at, job.started_at, job.heartbeat_at, job.updated_at, job.finished_at, job.lease_ms, job.next_due_at, job.cancel_asked_at, job.attempt_started_at, job.pace, job.likeness, job.usual_ms, job.callback_url, job.artifacts_expired_at FROM herald.jobs job WHERE id = $1
 `
 
 type JobGetRow struct {
@@ -69,6 +108,13 @@ func (q *Queries) JobGet(ctx context.Context, id uuid.UUID) (JobGetRow, error) {
 		&i.Job.HeartbeatAt,
 		&i.Job.UpdatedAt,
 		&i.Job.FinishedAt,
+		&i.Job.LeaseMs,
+		&i.Job.NextDueAt,
+		&i.Job.CancelAskedAt,
+		&i.Job.AttemptStartedAt,
+		&i.Job.Pace,
+		&i.Job.Likeness,
+		&i.Job.UsualMs,
 		&i.Job.CallbackUrl,
 		&i.Job.ArtifactsExpiredAt,
 	)
@@ -76,7 +122,7 @@ func (q *Queries) JobGet(ctx context.Context, id uuid.UUID) (JobGetRow, error) {
 }
 
 const jobGetForUpdate = `-- name: JobGetForUpdate :one
-SELECT job.id, job.kind, job.owner, job.title, job.state, job.stalled, job.attempt, job.max_attempts, job.version, job.progress, job.step, job.steps, job.processed, job.total, job.unit, job.message, job.remaining_ms, job.details, job.error, job.retry_at, job.result, job.args, job.metadata, job.external, job.watchers, job.queue_id, job.worker, job.created_by, job.claimed_by, job.created_at, job.started_at, job.heartbeat_at, job.updated_at, job.finished_at, job.callback_url, job.artifacts_expired_at, now()::timestamptz AS now FROM herald.jobs job WHERE id = $1 FOR NO KEY UPDATE
+SELECT job.id, job.kind, job.owner, job.title, job.state, job.stalled, job.attempt, job.max_attempts, job.version, job.progress, job.step, job.steps, job.processed, job.total, job.unit, job.message, job.remaining_ms, job.details, job.error, job.retry_at, job.result, job.args, job.metadata, job.external, job.watchers, job.queue_id, job.worker, job.created_by, job.claimed_by, job.created_at, job.started_at, job.heartbeat_at, job.updated_at, job.finished_at, job.lease_ms, job.next_due_at, job.cancel_asked_at, job.attempt_started_at, job.pace, job.likeness, job.usual_ms, job.callback_url, job.artifacts_expired_at, now()::timestamptz AS now FROM herald.jobs job WHERE id = $1 FOR NO KEY UPDATE
 `
 
 type JobGetForUpdateRow struct {
@@ -123,6 +169,13 @@ func (q *Queries) JobGetForUpdate(ctx context.Context, id uuid.UUID) (JobGetForU
 		&i.Job.HeartbeatAt,
 		&i.Job.UpdatedAt,
 		&i.Job.FinishedAt,
+		&i.Job.LeaseMs,
+		&i.Job.NextDueAt,
+		&i.Job.CancelAskedAt,
+		&i.Job.AttemptStartedAt,
+		&i.Job.Pace,
+		&i.Job.Likeness,
+		&i.Job.UsualMs,
 		&i.Job.CallbackUrl,
 		&i.Job.ArtifactsExpiredAt,
 		&i.Now,
@@ -132,9 +185,9 @@ func (q *Queries) JobGetForUpdate(ctx context.Context, id uuid.UUID) (JobGetForU
 
 const jobInsert = `-- name: JobInsert :exec
 INSERT INTO herald.jobs (id, kind, owner, title, state, max_attempts, version, steps, args, metadata, external, watchers, queue_id,
-    created_by, callback_url, created_at, updated_at)
+    created_by, callback_url, created_at, updated_at, lease_ms, likeness)
 VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13,
-    $14, $15, $16, $17)
+    $14, $15, $16, $17, $18, $19)
 `
 
 type JobInsertParams struct {
@@ -155,6 +208,8 @@ type JobInsertParams struct {
 	CallbackUrl string
 	CreatedAt   time.Time
 	UpdatedAt   time.Time
+	LeaseMs     *int64
+	Likeness    string
 }
 
 // Inserts a job as Create made it.
@@ -177,12 +232,14 @@ func (q *Queries) JobInsert(ctx context.Context, arg JobInsertParams) error {
 		arg.CallbackUrl,
 		arg.CreatedAt,
 		arg.UpdatedAt,
+		arg.LeaseMs,
+		arg.Likeness,
 	)
 	return err
 }
 
 const jobList = `-- name: JobList :many
-SELECT job.id, job.kind, job.owner, job.title, job.state, job.stalled, job.attempt, job.max_attempts, job.version, job.progress, job.step, job.steps, job.processed, job.total, job.unit, job.message, job.remaining_ms, job.details, job.error, job.retry_at, job.result, job.args, job.metadata, job.external, job.watchers, job.queue_id, job.worker, job.created_by, job.claimed_by, job.created_at, job.started_at, job.heartbeat_at, job.updated_at, job.finished_at, job.callback_url, job.artifacts_expired_at FROM herald.jobs job
+SELECT job.id, job.kind, job.owner, job.title, job.state, job.stalled, job.attempt, job.max_attempts, job.version, job.progress, job.step, job.steps, job.processed, job.total, job.unit, job.message, job.remaining_ms, job.details, job.error, job.retry_at, job.result, job.args, job.metadata, job.external, job.watchers, job.queue_id, job.worker, job.created_by, job.claimed_by, job.created_at, job.started_at, job.heartbeat_at, job.updated_at, job.finished_at, job.lease_ms, job.next_due_at, job.cancel_asked_at, job.attempt_started_at, job.pace, job.likeness, job.usual_ms, job.callback_url, job.artifacts_expired_at FROM herald.jobs job
 WHERE owner = $1
     AND id < $2
     AND (cardinality($3::text[]) = 0 OR state = ANY($3::text[]))
@@ -254,6 +311,13 @@ func (q *Queries) JobList(ctx context.Context, arg JobListParams) ([]JobListRow,
 			&i.Job.HeartbeatAt,
 			&i.Job.UpdatedAt,
 			&i.Job.FinishedAt,
+			&i.Job.LeaseMs,
+			&i.Job.NextDueAt,
+			&i.Job.CancelAskedAt,
+			&i.Job.AttemptStartedAt,
+			&i.Job.Pace,
+			&i.Job.Likeness,
+			&i.Job.UsualMs,
 			&i.Job.CallbackUrl,
 			&i.Job.ArtifactsExpiredAt,
 		); err != nil {
@@ -268,7 +332,7 @@ func (q *Queries) JobList(ctx context.Context, arg JobListParams) ([]JobListRow,
 }
 
 const jobListActive = `-- name: JobListActive :many
-SELECT job.id, job.kind, job.owner, job.title, job.state, job.stalled, job.attempt, job.max_attempts, job.version, job.progress, job.step, job.steps, job.processed, job.total, job.unit, job.message, job.remaining_ms, job.details, job.error, job.retry_at, job.result, job.args, job.metadata, job.external, job.watchers, job.queue_id, job.worker, job.created_by, job.claimed_by, job.created_at, job.started_at, job.heartbeat_at, job.updated_at, job.finished_at, job.callback_url, job.artifacts_expired_at FROM herald.jobs job
+SELECT job.id, job.kind, job.owner, job.title, job.state, job.stalled, job.attempt, job.max_attempts, job.version, job.progress, job.step, job.steps, job.processed, job.total, job.unit, job.message, job.remaining_ms, job.details, job.error, job.retry_at, job.result, job.args, job.metadata, job.external, job.watchers, job.queue_id, job.worker, job.created_by, job.claimed_by, job.created_at, job.started_at, job.heartbeat_at, job.updated_at, job.finished_at, job.lease_ms, job.next_due_at, job.cancel_asked_at, job.attempt_started_at, job.pace, job.likeness, job.usual_ms, job.callback_url, job.artifacts_expired_at FROM herald.jobs job
 WHERE (owner = ANY($1::text[]) OR id = ANY($2::uuid[]))
     AND state IN ('queued', 'running', 'retrying', 'cancelling')
 ORDER BY id DESC
@@ -330,6 +394,97 @@ func (q *Queries) JobListActive(ctx context.Context, arg JobListActiveParams) ([
 			&i.Job.HeartbeatAt,
 			&i.Job.UpdatedAt,
 			&i.Job.FinishedAt,
+			&i.Job.LeaseMs,
+			&i.Job.NextDueAt,
+			&i.Job.CancelAskedAt,
+			&i.Job.AttemptStartedAt,
+			&i.Job.Pace,
+			&i.Job.Likeness,
+			&i.Job.UsualMs,
+			&i.Job.CallbackUrl,
+			&i.Job.ArtifactsExpiredAt,
+		); err != nil {
+			return nil, err
+		}
+		items = append(items, i)
+	}
+	if err := rows.Err(); err != nil {
+		return nil, err
+	}
+	return items, nil
+}
+
+const jobListClaimable = `-- name: JobListClaimable :many
+SELECT job.id, job.kind, job.owner, job.title, job.state, job.stalled, job.attempt, job.max_attempts, job.version, job.progress, job.step, job.steps, job.processed, job.total, job.unit, job.message, job.remaining_ms, job.details, job.error, job.retry_at, job.result, job.args, job.metadata, job.external, job.watchers, job.queue_id, job.worker, job.created_by, job.claimed_by, job.created_at, job.started_at, job.heartbeat_at, job.updated_at, job.finished_at, job.lease_ms, job.next_due_at, job.cancel_asked_at, job.attempt_started_at, job.pace, job.likeness, job.usual_ms, job.callback_url, job.artifacts_expired_at FROM herald.jobs job
+WHERE external AND state IN ('queued', 'retrying') AND kind = ANY($1::text[])
+    AND (retry_at IS NULL OR retry_at <= now())
+    AND id > $2
+ORDER BY id
+LIMIT $3
+`
+
+type JobListClaimableParams struct {
+	Kinds    []string
+	After    uuid.UUID
+	PageSize int32
+}
+
+type JobListClaimableRow struct {
+	Job Job
+}
+
+// Lists the jobs that wait for a worker elsewhere and may begin now, oldest first of each kind, from after the given id on.
+func (q *Queries) JobListClaimable(ctx context.Context, arg JobListClaimableParams) ([]JobListClaimableRow, error) {
+	rows, err := q.db.Query(ctx, jobListClaimable, arg.Kinds, arg.After, arg.PageSize)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	var items []JobListClaimableRow
+	for rows.Next() {
+		var i JobListClaimableRow
+		if err := rows.Scan(
+			&i.Job.ID,
+			&i.Job.Kind,
+			&i.Job.Owner,
+			&i.Job.Title,
+			&i.Job.State,
+			&i.Job.Stalled,
+			&i.Job.Attempt,
+			&i.Job.MaxAttempts,
+			&i.Job.Version,
+			&i.Job.Progress,
+			&i.Job.Step,
+			&i.Job.Steps,
+			&i.Job.Processed,
+			&i.Job.Total,
+			&i.Job.Unit,
+			&i.Job.Message,
+			&i.Job.RemainingMs,
+			&i.Job.Details,
+			&i.Job.Error,
+			&i.Job.RetryAt,
+			&i.Job.Result,
+			&i.Job.Args,
+			&i.Job.Metadata,
+			&i.Job.External,
+			&i.Job.Watchers,
+			&i.Job.QueueID,
+			&i.Job.Worker,
+			&i.Job.CreatedBy,
+			&i.Job.ClaimedBy,
+			&i.Job.CreatedAt,
+			&i.Job.StartedAt,
+			&i.Job.HeartbeatAt,
+			&i.Job.UpdatedAt,
+			&i.Job.FinishedAt,
+			&i.Job.LeaseMs,
+			&i.Job.NextDueAt,
+			&i.Job.CancelAskedAt,
+			&i.Job.AttemptStartedAt,
+			&i.Job.Pace,
+			&i.Job.Likeness,
+			&i.Job.UsualMs,
 			&i.Job.CallbackUrl,
 			&i.Job.ArtifactsExpiredAt,
 		); err != nil {
@@ -345,20 +500,35 @@ func (q *Queries) JobListActive(ctx context.Context, arg JobListActiveParams) ([
 
 const jobListSilent = `-- name: JobListSilent :many
 SELECT id FROM herald.jobs
-WHERE state IN ('running', 'cancelling') AND NOT stalled
-    AND heartbeat_at < now() - make_interval(secs => $1::double precision)
+WHERE state IN ('running', 'cancelling') AND id > $1
+    AND (NOT stalled AND coalesce(next_due_at, heartbeat_at + make_interval(secs => $2::double precision)) <= now()
+        OR NOT $3::boolean
+            AND greatest(heartbeat_at, next_due_at) + coalesce(lease_ms, $4::bigint) * interval '1 ms' <= now()
+        OR state = 'cancelling' AND cancel_asked_at + make_interval(secs => $5::double precision) <= now())
 ORDER BY id
-LIMIT $2
+LIMIT $6
 `
 
 type JobListSilentParams struct {
+	After    uuid.UUID
 	SilenceS float64
+	Spare    bool
+	LeaseMs  int64
+	CancelS  float64
 	PageSize int32
 }
 
-// Lists the jobs whose workers have said nothing for longer than they may.
+// Lists the jobs whose workers have been silent for longer than they may, from after the given id on: job.Job.Silent says
+// what comes of it.
 func (q *Queries) JobListSilent(ctx context.Context, arg JobListSilentParams) ([]uuid.UUID, error) {
-	rows, err := q.db.Query(ctx, jobListSilent, arg.SilenceS, arg.PageSize)
+	rows, err := q.db.Query(ctx, jobListSilent,
+		arg.After,
+		arg.SilenceS,
+		arg.Spare,
+		arg.LeaseMs,
+		arg.CancelS,
+		arg.PageSize,
+	)
 	if err != nil {
 		return nil, err
 	}
@@ -377,14 +547,36 @@ func (q *Queries) JobListSilent(ctx context.Context, arg JobListSilentParams) ([
 	return items, nil
 }
 
+const jobNext = `-- name: JobNext :one
+SELECT oldest.id FROM unnest($1::text[]) AS k (kind), LATERAL (
+    SELECT j.id FROM herald.jobs j
+    WHERE j.external AND j.state IN ('queued', 'retrying') AND j.kind = k.kind AND (j.retry_at IS NULL OR j.retry_at <= now())
+    ORDER BY j.id
+    LIMIT 1
+    FOR NO KEY UPDATE SKIP LOCKED) oldest
+ORDER BY oldest.id
+LIMIT 1
+`
+
+// Locks the oldest job of the kinds that waits for a worker elsewhere, past those that others are about to take. One of
+// each kind is locked to find it.
+func (q *Queries) JobNext(ctx context.Context, kinds []string) (uuid.UUID, error) {
+	row := q.db.QueryRow(ctx, jobNext, kinds)
+	var id uuid.UUID
+	err := row.Scan(&id)
+	return id, err
+}
+
 const jobUpdate = `-- name: JobUpdate :exec
 UPDATE herald.jobs SET
     state = $1, stalled = $2, attempt = $3, max_attempts = $4, version = $5,
     progress = $6, step = $7, steps = $8, processed = $9, total = $10, unit = $11,
     message = $12, remaining_ms = $13, details = $14, error = $15, retry_at = $16,
     result = $17, metadata = $18, queue_id = $19, worker = $20, claimed_by = $21, started_at = $22, heartbeat_at = $23,
-    updated_at = $24, finished_at = $25, artifacts_expired_at = $26
-WHERE id = $27
+    updated_at = $24, finished_at = $25, artifacts_expired_at = $26,
+    next_due_at = $27, cancel_asked_at = $28, attempt_started_at = $29, pace = $30,
+    usual_ms = $31
+WHERE id = $32
 `
 
 type JobUpdateParams struct {
@@ -414,6 +606,11 @@ type JobUpdateParams struct {
 	UpdatedAt          time.Time
 	FinishedAt         *time.Time
 	ArtifactsExpiredAt *time.Time
+	NextDueAt          *time.Time
+	CancelAskedAt      *time.Time
+	AttemptStartedAt   *time.Time
+	Pace               []float64
+	UsualMs            []float64
 	ID                 uuid.UUID
 }
 
@@ -446,7 +643,41 @@ func (q *Queries) JobUpdate(ctx context.Context, arg JobUpdateParams) error {
 		arg.UpdatedAt,
 		arg.FinishedAt,
 		arg.ArtifactsExpiredAt,
+		arg.NextDueAt,
+		arg.CancelAskedAt,
+		arg.AttemptStartedAt,
+		arg.Pace,
+		arg.UsualMs,
 		arg.ID,
 	)
 	return err
+}
+
+const jobUsual = `-- name: JobUsual :one
+SELECT count(*)::integer AS jobs,
+    coalesce(percentile_disc(ARRAY[0.1, 0.9, 0.95]) WITHIN GROUP (ORDER BY took.ms), '{0,0,0}')::double precision[] AS usual_ms
+FROM (
+    SELECT herald.elapsed_ms(j.attempt_started_at, j.finished_at) AS ms FROM herald.jobs j
+    WHERE j.kind = $1 AND j.likeness = $2 AND j.state = 'succeeded' AND j.attempt_started_at IS NOT NULL
+    ORDER BY j.finished_at DESC
+    LIMIT $3) took
+`
+
+type JobUsualParams struct {
+	Kind     string
+	Likeness string
+	Last     int32
+}
+
+type JobUsualRow struct {
+	Jobs    int32
+	UsualMs []float64
+}
+
+// Reads how long the last jobs of a kind and likeness took, in milliseconds: those in which 10, 90 and 95 % were done.
+func (q *Queries) JobUsual(ctx context.Context, arg JobUsualParams) (JobUsualRow, error) {
+	row := q.db.QueryRow(ctx, jobUsual, arg.Kind, arg.Likeness, arg.Last)
+	var i JobUsualRow
+	err := row.Scan(&i.Jobs, &i.UsualMs)
+	return i, err
 }

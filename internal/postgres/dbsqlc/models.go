@@ -104,6 +104,20 @@ type Job struct {
 	HeartbeatAt *time.Time
 	UpdatedAt   time.Time
 	FinishedAt  *time.Time
+	// How long its worker may be silent before it loses its attempt; NULL: as long as anybody's.
+	LeaseMs *int64
+	// When its worker has promised to speak next; NULL: it has promised nothing.
+	NextDueAt *time.Time
+	// Since when the worker is asked to stop.
+	CancelAskedAt *time.Time
+	// When the last attempt began; started_at is the first one's.
+	AttemptStartedAt *time.Time
+	// Two earlier moments of the attempt, the older first: milliseconds since it began, and the progress then. A new one is taken whenever its time has doubled, so that the older is never long ago nor just now.
+	Pace []float64
+	// Jobs of one kind and likeness are expected to take about as long.
+	Likeness string
+	// How long such jobs took, as known when the attempt began: milliseconds in which 10, 90 and 95 % of the last were done.
+	UsualMs []float64
 	// Who is told of the job's end; empty: nobody. A part of it may be secret.
 	CallbackUrl string
 	// Since when the files that the job made are no longer kept.
