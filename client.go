@@ -121,6 +121,10 @@ func (c *Client) Job(ctx context.Context, id string) (Job, error) {
 type JobFilter struct {
 	State string // a State, or "active" or "ended"
 	Kind  string
+
+	// Claimable lists, instead of the token's owner's jobs, those of the Kind that
+	// wait for a worker elsewhere and may begin now, oldest first.
+	Claimable bool
 }
 
 // Jobs lists jobs, newest first. It reads on as the caller does; its last pair
@@ -133,6 +137,9 @@ func (c *Client) Jobs(ctx context.Context, f JobFilter) iter.Seq2[Job, error] {
 		}
 		if f.Kind != "" {
 			query.Set("kind", f.Kind)
+		}
+		if f.Claimable {
+			query.Set("claimable", "true")
 		}
 		for {
 			var page struct {

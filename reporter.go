@@ -80,6 +80,43 @@ func (c *Client) Claim(ctx context.Context, id string, worker string, plan ...St
 	return r, work, nil
 }
 
+// NextJob says which job a worker takes next.
+type NextJob struct {
+	Kinds  []string // what the worker can do: 1 to 16
+	Worker string   // what people call the worker; default the token's owner
+	Steps  []Step   // the attempt's plan
+}
+
+// ClaimNext waits until a job of one of the kinds waits for a worker, and begins its
+// next attempt: the oldest job's first. It returns with ctx's error when ctx ends.
+// The context is that of StartJob.
+func (c *Client) ClaimNext(ctx context.Context, n NextJob) (Job, *Reporter, context.Context, error) {
+	const wait = 25 * time.Second
+	body := struct {
+		Kinds  []string `json:"kinds"`
+		Worker string   `json:"worker,omitempty"`
+		Steps  []Step   `json:"steps,omitempty"`
+		Wait   int      `json:"wait"`
+	}{n.Kinds, n.Worker, n.Steps, int(wait / time.Second)}
+	for {
+		var claimed struct {
+			Attempt int  `json:"attempt"`
+			Job     *Job `json:"job"`
+		}
+		began := time.Now()
+		if err := c.call(ctx, request{method: "POST", path: "/api/attempts", key: newKey(), body: body, extra: wait}, &claimed); err != nil {
+			return Job{}, nil, nil, err
+		}
+		if claimed.Job != nil {
+			r, work := c.attempt(ctx, claimed.Job.ID, claimed.Attempt, len(n.Steps) > 0)
+			return *claimed.Job, r, work, nil
+		}
+		if time.Since(began) < time.Second && !sleep(ctx, c.backoff(1)) { // a server that does not wait is not asked all the time
+			return Job{}, nil, nil, fmt.Errorf("herald: wait for a job: %w", ctx.Err())
+		}
+	}
+}
+
 // Attempt returns the Reporter of an attempt that is under way, for a worker that
 // was told of it, or that has started anew. The context is that of StartJob.
 func (c *Client) Attempt(ctx context.Context, id string, attempt int) (*Reporter, context.Context) {
@@ -350,6 +387,7 @@ func (r *Report) merge(later Report) {
 	set(&r.RemainingMS, later.RemainingMS)
 	set(&r.Error, later.Error)
 	set(&r.RetryAt, later.RetryAt)
+	r.NextWithinMS = later.NextWithinMS // a promise is of the last word
 	if later.Details != nil {
 		r.Details = later.Details
 	}

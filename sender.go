@@ -88,9 +88,20 @@ func (r *Reporter) take() ([]Report, bool) {
 	case r.over != nil:
 		return nil, false
 	case len(batch) == 0:
-		return []Report{{Attempt: r.attempt}}, !r.closing
+		return []Report{{Attempt: r.attempt, NextWithinMS: r.promise()}}, !r.closing
 	}
+	batch[len(batch)-1].NextWithinMS = r.promise()
 	return batch, true
+}
+
+// promise is when the server hears from the Reporter again at the latest, if that
+// is not soon: whoever chose a long heartbeat is not to pass for stalled.
+func (r *Reporter) promise() *int64 {
+	const soon, longest, lost = 10 * time.Second, 24 * time.Hour, 3
+	if r.client.config.Heartbeat <= soon {
+		return nil
+	}
+	return new(min(lost*r.client.config.Heartbeat, longest).Milliseconds())
 }
 
 // deliver sends the reports for as long as it may help, and always under the
@@ -131,7 +142,9 @@ func isRefusal(err error) bool {
 	return errors.Is(err, ErrInvalid) || !repeatable(err) && !errors.Is(err, ErrUnauthorized)
 }
 
-func isBeat(batch []Report) bool { return sameReport(batch[0], Report{Attempt: batch[0].Attempt}) }
+func isBeat(batch []Report) bool {
+	return sameReport(batch[0], Report{Attempt: batch[0].Attempt, NextWithinMS: batch[0].NextWithinMS})
+}
 
 func sameReport(a, b Report) bool { return reflect.DeepEqual(a, b) }
 

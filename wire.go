@@ -56,13 +56,31 @@ type Job struct {
 	External bool            `json:"external"`           // it runs elsewhere
 	Worker   string          `json:"worker"`
 
+	LeaseMS       *int64     `json:"lease_ms"`        // how long its worker may be silent before it loses its attempt; nil: as long as anybody's
+	CancelAskedAt *time.Time `json:"cancel_asked_at"` // since when its worker is asked to stop
+	Estimate      *Estimate  `json:"estimate"`        // how long it may still take; nil when nothing is known
+
 	CreatedAt   time.Time  `json:"created_at"`
-	StartedAt   *time.Time `json:"started_at"`
+	StartedAt   *time.Time `json:"started_at"` // when the first attempt began
 	HeartbeatAt *time.Time `json:"heartbeat_at"`
 	UpdatedAt   time.Time  `json:"updated_at"`
 	FinishedAt  *time.Time `json:"finished_at"`
 
+	AttemptStartedAt   *time.Time `json:"attempt_started_at"`             // when the last attempt began
 	ArtifactsExpiredAt *time.Time `json:"artifacts_expired_at,omitempty"` // since when the files it made are no longer kept
+}
+
+// Estimate is how long a job may still take, as of its UpdatedAt, and how long such
+// jobs took, in ranges. A field is nil when nothing is known.
+type Estimate struct {
+	LowMS  *int64 `json:"low_ms"`  // the time left: at least
+	HighMS *int64 `json:"high_ms"` // at most
+
+	UsualLowMS  *int64 `json:"usual_low_ms"`  // in which a tenth of such jobs were done
+	UsualHighMS *int64 `json:"usual_high_ms"` // in which nine tenths were
+	UsualSlowMS *int64 `json:"usual_slow_ms"` // in which 95 % were
+
+	Percentile int `json:"percentile"` // how many of a hundred such jobs were done in the time so far: 0, 10, 90 or 95
 }
 
 // Step is one part of a job's plan. Its Weight is its share of the whole against
@@ -84,7 +102,7 @@ func (j Job) Apply(e Event) (Job, error) {
 	next := j
 	switch e.Type {
 	case JobProgress, JobMessage: // all but what moves stays
-		next.Processed, next.Total, next.RemainingMS, next.HeartbeatAt, next.Metadata = nil, nil, nil, nil, nil
+		next.Processed, next.Total, next.RemainingMS, next.HeartbeatAt, next.Metadata, next.Estimate = nil, nil, nil, nil, nil, nil
 	case JobDeleted:
 		return j, nil
 	default:
@@ -119,6 +137,9 @@ type NewJob struct {
 	Worker string `json:"worker,omitempty"` // with Start: what people call the worker; default the token's owner
 	Steps  []Step `json:"steps,omitempty"`  // with Start: the attempt's plan
 
+	LeaseMS int64 `json:"lease_ms,omitempty"` // how long its worker may be silent before it loses its attempt; default the server's
+	Size    int64 `json:"size,omitempty"`     // how much there is to do, in a unit of the kind's own, by which times are compared
+
 	// Key makes the request one of a kind: the same job comes again for it, also
 	// from another process. Default: a key for the one call.
 	Key string `json:"-"`
@@ -143,6 +164,10 @@ type Report struct {
 	Details     any            `json:"details,omitempty"`      // a JSON object that a page may show
 	RemainingMS *int64         `json:"remaining_ms,omitempty"` // the worker's estimate of the time left
 	Metadata    map[string]any `json:"metadata,omitempty"`     // replaces the job's
+
+	// NextWithinMS promises the next report within that time, of at most a day. A
+	// worker that promises nothing is stalled after 30 seconds of silence.
+	NextWithinMS *int64 `json:"next_within_ms,omitempty"`
 
 	Error    string     `json:"error,omitempty"`    // what went wrong; required with Retrying and Failed
 	RetryAt  *time.Time `json:"retry_at,omitempty"` // with Retrying: when the next attempt may start

@@ -33,6 +33,7 @@ func (s *Server) routes() {
 	s.handle("POST /api/jobs/{id}/cancel", http.StatusAccepted, s.cancelJob)
 	s.handle("POST /api/jobs/{id}/retry", http.StatusAccepted, s.retryJob)
 	s.handle("POST /api/jobs/{id}/attempts", http.StatusCreated, s.claimJob)
+	s.handle("POST /api/attempts", http.StatusOK, s.claimNext)
 	s.handle("POST /api/jobs/{id}/reports", http.StatusOK, s.report)
 	s.handle("GET /api/jobs/{id}/events", http.StatusOK, s.jobEvents)
 	s.handle("GET /api/jobs/{id}/commands", http.StatusOK, s.commands)
@@ -105,6 +106,9 @@ func (s *Server) handle(pattern string, status int, do func(call) (any, error)) 
 			return
 		}
 		c := call{Request: r, user: user(r), id: parseID(r.PathValue("id")), body: body}
+		if r.URL.Path == "/api/attempts" {
+			s.awaitJob(c) // before it has a place among those with a key
+		}
 		code, answer := s.once(c, status, do)
 		send(w, code, answer)
 	})
@@ -165,6 +169,7 @@ func (s *Server) createJob(c call) (any, error) {
 	n := job.New{
 		Kind: in.Kind, Title: in.Title, Args: in.Args, Metadata: in.Metadata, Owner: in.Owner, MaxAttempts: in.MaxAttempts,
 		External: in.External, CreatedBy: c.user, CallbackURL: in.CallbackURL,
+		Lease: time.Duration(in.LeaseMS) * time.Millisecond, Size: in.Size,
 	}
 	if n.Owner == "" {
 		n.Owner = c.user
@@ -224,6 +229,10 @@ func (s *Server) listJobs(c call) (any, error) {
 		Jobs []job.Job `json:"jobs"`
 		Next string    `json:"next"`
 	}{Jobs: []job.Job{}}
+	if query.Get("claimable") == "true" {
+		page.Jobs = append(page.Jobs, s.claimable([]string{query.Get("kind")})...)
+		return page, nil
+	}
 	passed := query.Get("before") == ""
 	for _, id := range slices.Backward(s.order) {
 		j := s.jobs[id]
@@ -298,6 +307,73 @@ func (s *Server) claimJob(c call) (any, error) {
 	return out.Answer(), err
 }
 
+// claimable are the jobs of the kinds that may begin now, oldest first. It is called
+// with mu held.
+func (s *Server) claimable(kinds []string) []job.Job {
+	var list []job.Job
+	for _, id := range s.order {
+		j := s.jobs[id]
+		waits := j.State == job.Queued || j.State == job.Retrying && (j.RetryAt == nil || !j.RetryAt.After(time.Now()))
+		if j.External && waits && slices.Contains(kinds, j.Kind) {
+			list = append(list, j)
+		}
+	}
+	return list
+}
+
+// next is the answer to who asks for the next job.
+type next struct {
+	Attempt int      `json:"attempt"`
+	Job     *job.Job `json:"job"`
+}
+
+// nextJob is what who asks for the next job says.
+type nextJob struct {
+	Kinds  []string
+	Worker string
+	Steps  []herald.Step
+	Wait   int
+}
+
+// awaitJob waits until there is a job to claim, for as long as the request says.
+func (s *Server) awaitJob(c call) {
+	var in nextJob
+	if c.read(&in) != nil {
+		return // as the request will be told
+	}
+	const look = 10 * time.Millisecond // also for jobs whose time has come
+	for deadline := time.Now().Add(time.Duration(in.Wait) * time.Second); time.Now().Before(deadline); {
+		s.mu.Lock()
+		found := len(s.claimable(in.Kinds)) > 0
+		s.mu.Unlock()
+		if found {
+			return
+		}
+		select {
+		case <-c.Context().Done():
+			return
+		case <-time.After(look):
+		}
+	}
+}
+
+func (s *Server) claimNext(c call) (any, error) {
+	var in nextJob
+	if err := c.read(&in); err != nil {
+		return nil, err
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	list := s.claimable(in.Kinds)
+	if len(list) == 0 {
+		return next{}, nil
+	}
+	out, err := s.changeLocked(list[0].ID, func(j job.Job, now time.Time) (job.Outcome, error) {
+		return j.Claim(job.Claim{By: c.user, Worker: in.Worker, Plan: plan(in.Steps)}, now)
+	})
+	return next{out.Job.Attempt, &out.Job}, err
+}
+
 // said is a report with its JSON as it was written.
 type said struct {
 	herald.Report
@@ -343,6 +419,10 @@ func (r said) report() job.Report {
 	if r.RemainingMS != nil {
 		left := time.Duration(*r.RemainingMS) * time.Millisecond
 		out.Remaining = &left
+	}
+	if r.NextWithinMS != nil {
+		due := time.Duration(*r.NextWithinMS) * time.Millisecond
+		out.NextWithin = &due
 	}
 	return out
 }

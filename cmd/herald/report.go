@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"time"
 
 	"herald"
 )
@@ -25,6 +26,7 @@ type reportCmd struct {
 	Result       string            `help:"With succeeded: what came of it, a JSON object."`
 	Details      string            `help:"A JSON object that a page may show."`
 	Metadata     map[string]string `help:"What streams are filtered by: KEY=VALUE; replaces what the job has."`
+	NextWithin   time.Duration     `help:"Promise the next report within that time, such as 10m."`
 	JSON         bool              `name:"json" help:"Print the server's answer."`
 }
 
@@ -67,6 +69,10 @@ func (c *reportCmd) report() (herald.Report, error) {
 	r := herald.Report{
 		Attempt: c.Attempt, State: herald.State(c.State), Progress: c.Progress, Step: c.Step, StepProgress: c.StepProgress,
 		Processed: c.Processed, Total: c.Total, Unit: c.Unit, Message: c.Message, Error: c.Error,
+	}
+	if c.NextWithin != 0 {
+		ms := c.NextWithin.Milliseconds()
+		r.NextWithinMS = &ms
 	}
 	for _, object := range []struct {
 		flag, text string

@@ -42,7 +42,7 @@ import (
 
 // Roles say what a node does.
 type Roles struct {
-	API    bool // serves the API and the web app; when it leads, it sequences the log, and looks after jobs whose workers are silent
+	API    bool // serves the API and the web app; when it leads, it sequences the log, lets its oldest part go, and looks after silent workers
 	Worker bool // works jobs
 }
 

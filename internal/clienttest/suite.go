@@ -26,7 +26,7 @@ type Target struct {
 func Test(t *testing.T, setup func(t *testing.T) Target) {
 	t.Helper()
 	for name, test := range map[string]func(*testing.T, Target){
-		"Life": life, "Do": do, "Claim": claim, "Refusals": refusals, "Once": once, "LostAnswers": lostAnswers,
+		"Life": life, "Do": do, "Claim": claim, "ClaimNext": claimNext, "Refusals": refusals, "Once": once, "LostAnswers": lostAnswers,
 		"Reporter": reporter, "Cancel": cancel, "Stream": stream, "Filter": filter, "Pages": pages,
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -182,6 +182,46 @@ func claim(t *testing.T, target Target) {
 	j = must[herald.Job](t)(robot.Job(t.Context(), j.ID))
 	if string(j.Result) != `{"n":7}` || j.Message == "I live" || ctx.Err() != nil && !errors.Is(context.Cause(ctx), herald.ErrOver) {
 		t.Errorf("the job is %+v, the first attempt's context %v", j, context.Cause(ctx))
+	}
+}
+
+func claimNext(t *testing.T, target Target) {
+	robot := target.client(t, "robot")
+	n := build("to be taken")
+	n.External, n.LeaseMS, n.Size = true, 60_000, 7
+	type taken struct {
+		job herald.Job
+		r   *herald.Reporter
+		err error
+	}
+	next := make(chan taken, 1)
+	go func() {
+		j, r, _, err := robot.ClaimNext(t.Context(), herald.NextJob{Kinds: []string{"other", "build"}, Worker: "robot on host"})
+		next <- taken{j, r, err}
+	}()
+	first, second := must[herald.Job](t)(robot.CreateJob(t.Context(), n)), must[herald.Job](t)(robot.CreateJob(t.Context(), n))
+	got := <-next
+	if got.err != nil || got.job.ID != first.ID || got.r.Number() != 1 || got.job.Worker != "robot on host" || *got.job.LeaseMS != 60_000 {
+		t.Fatalf("ClaimNext() = %+v, %v, want attempt 1 of %s", got.job, got.err, first.ID)
+	}
+	if err := got.r.Succeed(t.Context(), nil); err != nil {
+		t.Error(err)
+	}
+	_ = got.r.Close()
+	var waiting []string
+	for j, err := range robot.Jobs(t.Context(), herald.JobFilter{Kind: "build", Claimable: true}) {
+		if err != nil {
+			t.Fatal(err)
+		}
+		waiting = append(waiting, j.ID)
+	}
+	if !slices.Equal(waiting, []string{second.ID}) {
+		t.Errorf("claimable are %v, want %s", waiting, second.ID)
+	}
+	ctx, stop := context.WithCancel(t.Context())
+	stop()
+	if _, _, _, err := robot.ClaimNext(ctx, herald.NextJob{Kinds: []string{"none"}}); !errors.Is(err, context.Canceled) {
+		t.Errorf("ClaimNext() = %v, want %v", err, context.Canceled)
 	}
 }
 

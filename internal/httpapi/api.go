@@ -58,6 +58,9 @@ type Links interface {
 type Jobs interface {
 	CreateJob(ctx context.Context, n job.New) (job.Job, error)
 	ClaimJob(ctx context.Context, id uuid.UUID, c job.Claim) (job.Outcome, error)
+	ClaimNextJob(ctx context.Context, kinds []string, c job.Claim) (claimed job.Job, attempt int, err error)
+	ClaimableJobs(ctx context.Context, kinds []string, after uuid.UUID, limit int) ([]job.Job, error)
+	CountClaimable(ctx context.Context, kinds []string, bound int) (map[string]int, error)
 	RecordReports(ctx context.Context, id uuid.UUID, reports []job.Report, key string) ([]job.Outcome, error)
 	Job(ctx context.Context, id uuid.UUID) (job.Job, error)
 	Jobs(ctx context.Context, f job.Filter) ([]job.Job, error)
@@ -163,6 +166,7 @@ type api struct {
 	limits   *limiter
 	rates    *rates
 	looks    *buckets[string] // of those who may see others' things, at what comes in pieces
+	waiters  *waiters
 }
 
 // New returns the handler of all routes.
@@ -184,6 +188,7 @@ func New(d Deps) http.Handler {
 	}
 	a := &api{Deps: d, problems: problems{log: d.Log}, limits: newLimiter(d.Limits, d.StreamMetrics)}
 	a.rates, a.looks = newRates(d.Rates, d.RequestMetrics), newBuckets[string](again())
+	a.waiters = newWaiters(d.Jobs)
 	r := chi.NewRouter()
 	r.Use(
 		withRequestID,
@@ -245,6 +250,7 @@ func (a *api) operations(typed huma.API) {
 	handle(a, typed, http.MethodGet, "/api/jobs/{id}/events", "list-job-events", "Read a job's timeline", http.StatusOK, a.jobEvents)
 	handle(a, typed, http.MethodGet, "/api/jobs/{id}/artifacts", "list-job-artifacts", "List what a job made", http.StatusOK, a.jobArtifacts)
 	handle(a, typed, http.MethodPost, "/api/jobs/{id}/attempts", "claim-job", "Begin an attempt of a job that runs elsewhere", http.StatusCreated, a.claimJob)
+	handle(a, typed, http.MethodPost, "/api/attempts", "claim-next-job", "Begin an attempt of the next job of your kinds that runs elsewhere", http.StatusOK, a.claimNextJob)
 	handle(a, typed, http.MethodPost, "/api/jobs/{id}/reports", "report", "Report on a job that runs elsewhere", http.StatusOK, a.report)
 	handle(a, typed, http.MethodGet, "/api/jobs/{id}/commands", "get-commands", "Wait for what the job's worker is to do", http.StatusOK, a.commands)
 	handle(a, typed, http.MethodPost, "/api/tickets", "make-ticket", "Make a ticket that opens one stream", http.StatusCreated, a.makeTicket)

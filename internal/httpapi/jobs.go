@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"time"
 
 	"github.com/google/uuid"
 
@@ -37,14 +38,17 @@ type (
 		Worker      string          `json:"worker,omitempty" maxLength:"200" doc:"With start: what people call the worker; by default, who asks."`
 		CallbackURL string          `json:"callback_url,omitempty" maxLength:"2048" doc:"Who is told of its end, by a signed POST. It is not shown to anybody." example:"https://example.org/herald"`
 		Steps       []planStep      `json:"steps,omitempty" maxItems:"32" doc:"With start: the attempt's plan."`
+		LeaseMS     int64           `json:"lease_ms,omitempty" minimum:"1000" maximum:"604800000" doc:"How long its worker may be silent before it loses its attempt; the server's --worker-lease unless it says otherwise."`
+		Size        int64           `json:"size,omitempty" minimum:"0" doc:"How much there is to do, in a unit of the kind's own: jobs of about the same size are expected to take about as long."`
 	}
 
 	listIn struct {
 		State  string `query:"state" enum:"active,ended,queued,running,retrying,cancelling,succeeded,failed,cancelled" doc:"Only jobs in that state; active and ended are several."`
 		Kind   string `query:"kind" maxLength:"80" doc:"Only jobs of that kind."`
 		Owner  string `query:"owner" maxLength:"190" doc:"Whose jobs, for those who may see them; default yours. Herald's own are those of herald."`
+		Free   bool   `query:"claimable" doc:"Instead of yours, the jobs of the kind that wait for a worker elsewhere and may begin now, oldest first. For those who may claim them."`
 		Limit  int    `query:"limit" minimum:"1" maximum:"200" default:"50"`
-		Before string `query:"before" doc:"The next of the page before."`
+		Before string `query:"before" doc:"The next of the page before, also with claimable."`
 	}
 	listOut struct {
 		Body struct {
@@ -94,7 +98,11 @@ func (a *api) listJobs(ctx context.Context, in *listIn) (*listOut, error) {
 		}
 		f.Before = before
 	}
-	jobs, err := a.Jobs.Jobs(ctx, f)
+	list := a.Jobs.Jobs
+	if in.Free {
+		list = a.claimable
+	}
+	jobs, err := list(ctx, f)
 	if err != nil {
 		return nil, err
 	}
@@ -162,6 +170,7 @@ func (b newJob) job(user string) (job.New, error) {
 	n := job.New{
 		Kind: b.Kind, Owner: b.Owner, Title: b.Title, Args: b.Args, Metadata: b.Metadata, MaxAttempts: b.MaxAttempts,
 		External: b.External, CreatedBy: user, CallbackURL: b.CallbackURL,
+		Lease: time.Duration(b.LeaseMS) * time.Millisecond, Size: b.Size,
 	}
 	if n.Owner == "" {
 		n.Owner = user
@@ -186,7 +195,7 @@ func (b newJob) job(user string) (job.New, error) {
 func (a *api) visible(ctx context.Context, id uuid.UUID) (job.Job, error) {
 	j, err := a.Jobs.Job(ctx, id)
 	p := principalOf(ctx)
-	works := j.External && p.MayReport(j.CreatedBy, j.ClaimedBy)
+	works := runs(p, j)
 	switch {
 	case err != nil:
 		return job.Job{}, err
@@ -196,6 +205,11 @@ func (a *api) visible(ctx context.Context, id uuid.UUID) (job.Job, error) {
 		return j, nil // its own worker does not pry
 	}
 	return j, a.note(ctx, j.Owner, "job:"+id.String())
+}
+
+// runs reports whether the principal may report on the job, which runs elsewhere.
+func runs(p auth.Principal, j job.Job) bool {
+	return j.External && p.MayReport(j.CreatedBy, j.ClaimedBy)
 }
 
 // mayChange returns an error unless the principal may change the job, and who

@@ -15,8 +15,8 @@ import (
 // say otherwise.
 const DefaultStreams = 50_000
 
-// Limits bounds the streams that a node has open at once, and each of them. A
-// field of 0 is its default.
+// Limits bounds the streams that a node has open at once, and each of them, and
+// the requests that wait for something to happen. A field of 0 is its default.
 type Limits struct {
 	Streams    int // in all; default DefaultStreams
 	PerUser    int // of one user; default 64
@@ -29,14 +29,18 @@ type Limits struct {
 	// ConnectionRate is how many connections may come a second from one address,
 	// once twice PerAddress have come at once. Default 200.
 	ConnectionRate int
+
+	Waits        int // requests for commands or for a next job that wait at once; default 5,000
+	WaitsPerUser int // of one user; default 1,000
 }
 
 func (l Limits) withDefaults() Limits {
-	const perUser, perAddress, topics, openingRate, connectionRate = 64, 1000, 100, 100, 200
+	const perUser, perAddress, topics, openingRate, connectionRate, waits, waitsPerUser = 64, 1000, 100, 100, 200, 5000, 1000
 	return Limits{
 		Streams: cmp.Or(l.Streams, DefaultStreams), PerUser: cmp.Or(l.PerUser, perUser), PerAddress: cmp.Or(l.PerAddress, perAddress),
 		Topics: cmp.Or(l.Topics, topics), OpeningRate: cmp.Or(l.OpeningRate, openingRate),
-		ConnectionRate: cmp.Or(l.ConnectionRate, connectionRate),
+		ConnectionRate: cmp.Or(l.ConnectionRate, connectionRate), Waits: cmp.Or(l.Waits, waits),
+		WaitsPerUser: cmp.Or(l.WaitsPerUser, waitsPerUser),
 	}
 }
 
@@ -51,12 +55,14 @@ func (l Limits) connections() Rate {
 	return Rate{PerSecond: float64(l.ConnectionRate), Burst: max(2*l.PerAddress, l.ConnectionRate)}
 }
 
-// Why a stream is refused.
+// Why a stream is refused, or a request that would wait.
 var (
 	errNodeFull       = errors.New("this node has no room for another stream: try again, here or at another node")
 	errUserStreams    = errors.New("you have as many streams open as one user may: close one, then try again")
 	errAddressStreams = errors.New("your network has as many streams open as one address may: close one, then try again")
 	errOpenings       = errors.New("your network opens streams faster than one address may: wait, then try again")
+	errNodeWaits      = errors.New("as many requests wait at this node as may: ask without waiting, or at another node")
+	errUserWaits      = errors.New("you have as many requests waiting as one user may: ask without waiting, or later")
 )
 
 // limiter counts the streams that are open, and refuses those beyond its Limits.
@@ -70,6 +76,8 @@ type limiter struct {
 	total    int
 	users    map[string]int
 	networks map[netip.Addr]int // by the first address of each
+	waits    int
+	waiting  map[string]int // by user
 }
 
 func newLimiter(limits Limits, metrics *StreamMetrics) *limiter {
@@ -77,7 +85,7 @@ func newLimiter(limits Limits, metrics *StreamMetrics) *limiter {
 	metrics.limit.Set(float64(limits.Streams))
 	return &limiter{
 		Limits: limits, metrics: metrics, openings: newBuckets[netip.Addr](limits.openings()),
-		users: map[string]int{}, networks: map[netip.Addr]int{},
+		users: map[string]int{}, networks: map[netip.Addr]int{}, waiting: map[string]int{},
 	}
 }
 
@@ -124,6 +132,27 @@ func (l *limiter) acquire(user string, addr netip.Addr) (network netip.Addr, err
 		l.networks[network]++
 	}
 	return network, nil
+}
+
+// wait takes a place for a request of the user's that waits. The caller calls left
+// once when it waits no more.
+func (l *limiter) wait(user string) (left func(), err error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	switch {
+	case l.waiting[user] >= l.WaitsPerUser:
+		return nil, l.refuse("user waits", errUserWaits)
+	case l.waits >= l.Waits:
+		return nil, l.refuse("node waits", errNodeWaits)
+	}
+	l.waits++
+	l.waiting[user]++
+	return func() {
+		l.mu.Lock()
+		defer l.mu.Unlock()
+		l.waits--
+		countDown(l.waiting, user)
+	}, nil
 }
 
 // checkTopics refuses a stream that asks for more topics than one may follow.

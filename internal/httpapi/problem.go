@@ -82,6 +82,8 @@ func problemTable() []problemRow {
 		{errUploadRate, http.StatusTooManyRequests, "too-many-requests", "You upload too often", false},
 		{errUserStreams, http.StatusTooManyRequests, "too-many-streams", "You have too many streams open", false},
 		{errOpenings, http.StatusTooManyRequests, "too-fast", "Your network opens streams too fast", false},
+		{errNodeWaits, http.StatusServiceUnavailable, "node-full", "Herald is full", false},
+		{errUserWaits, http.StatusTooManyRequests, "too-many-waiting", "You have too many requests waiting", false},
 		{errAddressStreams, http.StatusTooManyRequests, "too-many-streams", "Your network has too many streams open", false},
 	}
 }

@@ -49,6 +49,7 @@ type (
 		Unblamed     bool            `json:"unblamed,omitempty" doc:"With retrying: the attempt does not count as a failure."`
 		Result       json.RawMessage `json:"result,omitempty" doc:"With succeeded: what came of it, a JSON object."`
 		Metadata     json.RawMessage `json:"metadata,omitempty" doc:"Replaces the job's metadata."`
+		NextWithinMS *int64          `json:"next_within_ms,omitempty" minimum:"1" maximum:"86400000" doc:"Promises the next report within that time: a worker that keeps its word is not stalled."`
 	}
 
 	reportsIn struct {
@@ -158,6 +159,9 @@ func (r report) report() job.Report {
 	if r.RemainingMS != nil {
 		out.Remaining = new(time.Duration(*r.RemainingMS) * time.Millisecond)
 	}
+	if r.NextWithinMS != nil {
+		out.NextWithin = new(time.Duration(*r.NextWithinMS) * time.Millisecond)
+	}
 	return out
 }
 
@@ -177,6 +181,15 @@ func (a *api) commands(ctx context.Context, in *commandsIn) (*commandsOut, error
 	if err := a.mayReport(ctx, in.ID); err != nil {
 		return nil, err
 	}
+	if in.Wait == 0 {
+		j, err := a.Jobs.Job(ctx, in.ID)
+		return commandsOf(j, in.Attempt), err
+	}
+	left, err := a.limits.wait(principalOf(ctx).User)
+	if err != nil {
+		return nil, err
+	}
+	defer left()
 	waiting, cancel := context.WithTimeout(ctx, time.Duration(in.Wait)*time.Second)
 	defer cancel()
 	w, err := a.watch(ctx, in.ID)
@@ -189,12 +202,17 @@ func (a *api) commands(ctx context.Context, in *commandsIn) (*commandsOut, error
 		if err != nil {
 			return nil, err
 		}
-		out := &commandsOut{}
-		out.Body.Commands, out.Body.State, out.Body.Attempt = commandsTo(j, in.Attempt), j.State, j.Attempt
+		out := commandsOf(j, in.Attempt)
 		if len(out.Body.Commands) > 0 || !w.changed(waiting) {
 			return out, nil
 		}
 	}
+}
+
+func commandsOf(j job.Job, attempt int) *commandsOut {
+	out := &commandsOut{}
+	out.Body.Commands, out.Body.State, out.Body.Attempt = commandsTo(j, attempt), j.State, j.Attempt
+	return out
 }
 
 // commandsTo is what the worker of the attempt is to do; of whichever attempt, if

@@ -239,7 +239,7 @@ func (a *api) streamTopics(r *http.Request, principal auth.Principal) ([]event.T
 }
 
 // mayFollow reports whether the principal may follow the topic: by the policy,
-// or because the topic is a job that it may see.
+// or because the topic is a job that it may see, as its worker may.
 func (a *api) mayFollow(ctx context.Context, principal auth.Principal, topic event.Topic) bool {
 	if principal.MayFollow(string(topic)) {
 		return true
@@ -249,7 +249,7 @@ func (a *api) mayFollow(ctx context.Context, principal auth.Principal, topic eve
 		return false
 	}
 	j, err := a.Jobs.Job(ctx, id)
-	return err == nil && principal.MaySeeJob(j.Owner, id.String())
+	return err == nil && (principal.MaySeeJob(j.Owner, id.String()) || runs(principal, j))
 }
 
 // streamCursor reads from where the client wants to resume, if it does.
