@@ -1,5 +1,17 @@
 import { describe, expect, test } from "vitest";
-import { ago, bytes, count, duration, elapsed, percent, position, sentence, timeLeft } from "./format";
+import {
+  ago,
+  bytes,
+  count,
+  duration,
+  elapsed,
+  percent,
+  position,
+  range,
+  rangeLeft,
+  sentence,
+  timeLeft,
+} from "./format";
 
 /** The tests write an ordinary space where the page has one that does not break. */
 function plain(text: string): string {
@@ -80,6 +92,27 @@ describe("timeLeft", () => {
       expect(now).toBeLessThanOrEqual(last);
       last = now;
     }
+  });
+});
+
+describe("range", () => {
+  test.each([
+    [0, 4_000, "up to 4 s"],
+    [2_300, 6_100, "2 to 7 s"],
+    [12_000, 18_000, "10 to 20 s"],
+    [1_000, 32_000, "up to 35 s"],
+    [190_000, 290_000, "3 to 5 min"],
+    [30_000, 61_000, "up to 2 min"],
+    [180_000, 180_000, "3 min"],
+    [3_700_000, 8_000_000, "1 to 2.5 h"],
+  ])("of %d to %d ms is %s", (low, high, want) => {
+    expect(plain(range(low, high))).toBe(want);
+  });
+
+  test("of the time left has words of its own near the end", () => {
+    expect(plain(rangeLeft(0, 1_500))).toBe("almost there");
+    expect(plain(rangeLeft(3_000, 9_000))).toBe("a few seconds left");
+    expect(plain(rangeLeft(60_000, 180_000))).toBe("1 to 3 min left");
   });
 });
 

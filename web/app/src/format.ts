@@ -79,6 +79,25 @@ export function timeLeft(ms: number): string {
   return quarters === 1 ? `about an hour left` : `about ${String(quarters)}${nbsp}h left`;
 }
 
+/**
+ * A range of times in words: 3 to 5 min. It is rounded outwards, to what is worth
+ * saying of its high end, so that what was in the range is in its words.
+ */
+export function range(low: number, high: number): string {
+  const [unit, name] =
+    high <= 60_000 ? [high <= 10_000 ? 1000 : 5000, "s"] : high <= 3_600_000 ? [60_000, "min"] : [1_800_000, "h"];
+  const size = name === "s" ? 1000 : name === "min" ? 60_000 : 3_600_000;
+  const from = (Math.floor(low / unit) * unit) / size;
+  const to = (Math.ceil(high / unit) * unit) / size;
+  if (from <= 0) return `up to ${String(to)}${nbsp}${name}`;
+  return from === to ? `${String(to)}${nbsp}${name}` : `${String(from)} to ${String(to)}${nbsp}${name}`;
+}
+
+/** What a range for the time left is worth saying. */
+export function rangeLeft(low: number, high: number): string {
+  return high <= 10_000 ? timeLeft(high) : `${range(low, high)} left`;
+}
+
 /** An instant in the reader's zone, exact to the second. */
 export function instant(iso: string): string {
   return new Date(iso).toLocaleString(undefined, { dateStyle: "medium", timeStyle: "medium" });

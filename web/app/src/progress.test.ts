@@ -1,6 +1,6 @@
 import { describe, expect, test } from "vitest";
-import { partsOf, remainingAt } from "./progress";
-import { after, jobOf, noon } from "./testing";
+import { leftAt, partsOf, usualAt } from "./progress";
+import { after, estimate, jobOf, noon } from "./testing";
 
 describe("partsOf", () => {
   test("gives each step its own share and time", () => {
@@ -33,29 +33,30 @@ describe("partsOf", () => {
   });
 });
 
-describe("remainingAt", () => {
+describe("leftAt", () => {
   const now = (ms: number) => Date.parse(noon) + ms;
 
-  test("counts down since the last report, and not below nothing", () => {
-    expect(remainingAt(jobOf(), now(0))).toBe(12_000);
-    expect(remainingAt(jobOf(), now(2_500))).toBe(9_500);
-    expect(remainingAt(jobOf(), now(60_000))).toBe(0);
+  test("shrinks since the last report, and then is over", () => {
+    expect(leftAt(jobOf(), now(0))).toEqual({ low: 12_000, high: 18_000 });
+    expect(leftAt(jobOf(), now(15_000))).toEqual({ low: 0, high: 3_000 });
+    expect(leftAt(jobOf(), now(18_001))).toBe("over");
   });
 
   test("does not grow when this device's clock is behind", () => {
-    expect(remainingAt(jobOf(), now(-3_000))).toBe(12_000);
+    expect(leftAt(jobOf(), now(-3_000))).toEqual({ low: 12_000, high: 18_000 });
   });
 
-  test("is not told in a step's first seconds", () => {
-    const steps = [{ name: "transcode", weight: 1, started_at: after(-1_000) }];
-    expect(remainingAt(jobOf({ steps }), now(1_900))).toBeUndefined();
-    expect(remainingAt(jobOf({ steps }), now(2_000))).toBe(10_000);
-  });
-
-  test.each([{ state: "cancelling" as const }, { stalled: true }, { remaining_ms: null }, { steps: [] }])(
+  test.each([{ state: "cancelling" as const }, { stalled: true }, { estimate: null }, { estimate: estimate() }])(
     "is not told of %j",
     (change) => {
-      expect(remainingAt(jobOf(change), now(0))).toBeUndefined();
+      expect(leftAt(jobOf(change), now(0))).toBeUndefined();
     },
   );
+});
+
+test("usualAt tells what such jobs took, and when this one is slower than nearly all", () => {
+  const job = jobOf({ estimate: estimate({ usual_low_ms: 8_000, usual_high_ms: 11_000, usual_slow_ms: 12_000 }) });
+  expect(usualAt(job, Date.parse(noon))).toEqual({ low: 8_000, high: 11_000, slow: false });
+  expect(usualAt(job, Date.parse(noon) + 3_001)).toMatchObject({ slow: true });
+  expect(usualAt(jobOf(), Date.parse(noon))).toBeUndefined();
 });

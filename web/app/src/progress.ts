@@ -34,19 +34,32 @@ export function partsOf(job: Job): Part[] {
   });
 }
 
-/** How long an estimate must have had to settle before it is worth showing. */
-const settling = 3000;
+/** A range of times, in milliseconds. */
+export interface Range {
+  readonly low: number;
+  readonly high: number;
+}
 
 /**
- * The time left at the given moment, counted down since the last report.
- * Undefined while there is no estimate that deserves trust: in a step's first
- * seconds, and when nothing is reported any more.
+ * The range for the time left at the given moment: it shrinks with the time since
+ * the last report, and is "over" once that has used it up. Undefined while
+ * nothing is known that deserves trust.
  */
-export function remainingAt(job: Job, now: number): number | undefined {
-  if (job.state !== "running" || job.stalled || job.remaining_ms === null) return undefined;
-  const step = job.steps.find((s) => s.name === job.step);
-  if (step?.started_at === undefined || now - Date.parse(step.started_at) < settling) return undefined;
-  return Math.max(job.remaining_ms - Math.max(now - Date.parse(job.updated_at), 0), 0);
+export function leftAt(job: Job, now: number): Range | "over" | undefined {
+  const estimate = job.estimate;
+  if (job.state !== "running" || job.stalled || estimate?.low_ms == null || estimate.high_ms === null) return undefined;
+  const age = Math.max(now - Date.parse(job.updated_at), 0);
+  if (age > 0 && age > estimate.high_ms) return "over";
+  return { low: Math.max(estimate.low_ms - age, 0), high: estimate.high_ms - age };
+}
+
+/** How long such jobs took, and whether this one takes longer than 95 % of them; undefined while it is not known. */
+export function usualAt(job: Job, now: number): (Range & { readonly slow: boolean }) | undefined {
+  const estimate = job.estimate;
+  if (job.state !== "running" || estimate?.usual_low_ms == null || estimate.usual_high_ms === null) return undefined;
+  const took = job.attempt_started_at === null ? 0 : now - Date.parse(job.attempt_started_at);
+  const slow = estimate.usual_slow_ms !== null && took > estimate.usual_slow_ms;
+  return { low: estimate.usual_low_ms, high: estimate.usual_high_ms, slow };
 }
 
 /** How the job's state is called on the page. */

@@ -20,6 +20,7 @@ function movingOf(change: Partial<Moving>): Moving {
     details: null,
     heartbeat_at: noon,
     updated_at: noon,
+    estimate: null,
     ...change,
   };
 }

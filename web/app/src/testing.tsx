@@ -1,4 +1,4 @@
-import type { HeraldClient, Job, Step } from "@herald/client";
+import type { Estimate, HeraldClient, Job, Step } from "@herald/client";
 import { act, type ReactElement } from "react";
 import { createRoot } from "react-dom/client";
 import { onTestFinished, vi } from "vitest";
@@ -48,12 +48,29 @@ export function jobOf(change: Partial<Job> = {}): Job {
     args: { source: { test: { seconds: 20 } }, preset: "mp4-720p" },
     external: false,
     worker: "w1",
+    lease_ms: null,
+    cancel_asked_at: null,
+    estimate: estimate({ low_ms: 12_000, high_ms: 18_000 }),
     created_at: after(-10_000),
     started_at: after(-9_000),
+    attempt_started_at: after(-9_000),
     heartbeat_at: noon,
     updated_at: noon,
     finished_at: null,
     ...change,
+  };
+}
+
+/** An estimate that knows what the test says. */
+export function estimate(known: Partial<Estimate> = {}): Estimate {
+  return {
+    low_ms: null,
+    high_ms: null,
+    usual_low_ms: null,
+    usual_high_ms: null,
+    usual_slow_ms: null,
+    percentile: 0,
+    ...known,
   };
 }
 

@@ -5,6 +5,7 @@ export { EventStream, type EventStreamOptions, type StreamState } from "./stream
 export { mergeJob } from "./wire.js";
 export type {
   Artifact,
+  Estimate,
   Job,
   JobEvent,
   JobPage,

@@ -27,6 +27,20 @@ export interface Moving {
   readonly metadata?: Readonly<Record<string, string | number | boolean>>;
   readonly heartbeat_at: string | null;
   readonly updated_at: string;
+  readonly estimate: Estimate | null;
+}
+
+/** How long a job may still take, as of its `updated_at`, and how long such jobs took. A part is null when nothing is known. */
+export interface Estimate {
+  /** The time left: at least, and at most. */
+  readonly low_ms: number | null;
+  readonly high_ms: number | null;
+  /** In which a tenth, nine tenths, and 95 % of such jobs were done. */
+  readonly usual_low_ms: number | null;
+  readonly usual_high_ms: number | null;
+  readonly usual_slow_ms: number | null;
+  /** How many of a hundred such jobs were done in the time so far: 0, 10, 90 or 95. */
+  readonly percentile: number;
 }
 
 /** A job as last reported. */
@@ -42,8 +56,14 @@ export interface Job extends Moving {
   readonly args: unknown;
   readonly external: boolean;
   readonly worker: string;
+  /** How long its worker may be silent before it loses its attempt; null: as long as anybody's. */
+  readonly lease_ms: number | null;
+  /** Since when its worker is asked to stop. */
+  readonly cancel_asked_at: string | null;
   readonly created_at: string;
   readonly started_at: string | null;
+  /** When the last attempt began; `started_at` is the first one's. */
+  readonly attempt_started_at: string | null;
   readonly finished_at: string | null;
   /** Since when the files that it made are no longer kept; absent while they are. */
   readonly artifacts_expired_at?: string;

@@ -1,8 +1,8 @@
 import type { Job } from "@herald/client";
 import type { ReactElement, ReactNode } from "react";
 import { useConnection, useTime } from "../desk";
-import { ago, count, elapsed, timeLeft } from "../format";
-import { remainingAt } from "../progress";
+import { ago, count, elapsed, range, rangeLeft } from "../format";
+import { leftAt, usualAt } from "../progress";
 import { detail } from "../video";
 import { Countdown } from "./ticking";
 
@@ -34,7 +34,9 @@ export function JobFacts({ job }: { readonly job: Job }): ReactElement | null {
 }
 
 function noteOf(job: Job): ReactNode {
-  if (job.state === "cancelling") return "What is half done is removed.";
+  if (job.state === "cancelling") {
+    return job.external ? "Its worker is asked to stop." : "What is half done is removed.";
+  }
   if (job.state !== "retrying" || job.retry_at === null) return job.message;
   return (
     <>
@@ -72,13 +74,23 @@ function Outlook({ job }: { readonly job: Job }): ReactNode {
   const heard = Date.parse(job.heartbeat_at ?? job.updated_at);
   if (job.stalled) return <span className="text-warn">No word from the worker for {elapsed(now - heard)}</span>;
   // Without word from the server, what it last expected is no promise.
-  const left = live ? remainingAt(job, now) : undefined;
+  const left = live ? leftAt(job, now) : undefined;
+  const usual = live ? usualAt(job, now) : undefined;
   const age = now - Math.max(heard, Date.parse(job.updated_at));
-  return (
-    <>
-      {age > fresh && <span className="text-faint">updated {ago(age)}</span>}
-      {age > fresh && left !== undefined && <Dot />}
-      {left !== undefined && <span className="text-ink">{timeLeft(left)}</span>}
-    </>
-  );
+  const parts: ReactNode[] = [];
+  if (age > fresh) parts.push(<span className="text-faint">updated {ago(age)}</span>);
+  if (usual !== undefined) parts.push(<Usual usual={usual} />);
+  if (left === "over") parts.push("longer than expected");
+  else if (left !== undefined) parts.push(<span className="text-ink">{rangeLeft(left.low, left.high)}</span>);
+  return parts.map((part, i) => (
+    <span key={i}>
+      {i > 0 && <Dot />}
+      {part}
+    </span>
+  ));
+}
+
+function Usual({ usual }: { readonly usual: NonNullable<ReturnType<typeof usualAt>> }): ReactNode {
+  if (usual.slow) return <span className="text-warn">slower than 95&nbsp;% of such jobs</span>;
+  return <span className="text-faint">usually {range(usual.low, usual.high)}</span>;
 }

@@ -44,6 +44,13 @@ function Since({ job }: { readonly job: Job }): ReactElement {
       </>
     );
   }
+  if (job.state === "cancelling" && job.cancel_asked_at !== null) {
+    return (
+      <>
+        {stateLabel(job)}, asked to <Elapsed since={Date.parse(job.cancel_asked_at)} /> ago
+      </>
+    );
+  }
   if (job.finished_at === null) {
     if (job.state !== "running" || job.started_at === null) return <>{stateLabel(job)}</>;
     return (

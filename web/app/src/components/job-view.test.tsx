@@ -1,6 +1,6 @@
 import type { Job, StreamState } from "@herald/client";
 import { describe, expect, test, vi } from "vitest";
-import { after, click, button, deskOf, jobOf, noon, render } from "../testing";
+import { after, click, button, deskOf, estimate, jobOf, noon, render } from "../testing";
 import { JobView } from "./job-view";
 
 /** Shows the job as it is some milliseconds after noon, and returns its words. */
@@ -23,7 +23,7 @@ describe("a running job", () => {
       "4.8×",
       "118 fps",
       "1,200 of 4,800 frames",
-      "about 15 s left",
+      "10 to 20 s left",
       "0.4 s",
     ]) {
       expect(text).toContain(words);
@@ -41,6 +41,20 @@ describe("a running job", () => {
     expect(textOf(jobOf(), 4000)).toContain("updated 4 s ago");
   });
 
+  test("tells what is usual, and when it is slower than that", () => {
+    const usual = jobOf({
+      estimate: estimate({
+        low_ms: 100_000,
+        high_ms: 200_000,
+        usual_low_ms: 190_000,
+        usual_high_ms: 290_000,
+        usual_slow_ms: 300_000,
+      }),
+    });
+    expect(textOf(usual)).toContain("usually 3 to 5 min · 1 to 4 min left".replaceAll(" · ", "·"));
+    expect(textOf(usual, 291_500)).toContain("slower than 95 % of such jobs·longer than expected");
+  });
+
   test("promises nothing while the page is cut off", () => {
     expect(textOf(jobOf(), 1000)).toContain("left");
     expect(textOf(jobOf(), 1000, "reconnecting")).not.toContain("left");
@@ -55,6 +69,12 @@ describe("a running job", () => {
   test("shows a count that has outgrown its estimate as it is", () => {
     expect(textOf(jobOf({ processed: 4900 }))).toContain("4,900 of 4,900 frames");
   });
+});
+
+test("a job that is asked to stop tells for how long", () => {
+  const text = textOf(jobOf({ state: "cancelling", cancel_asked_at: after(-12_000), external: true }));
+  expect(text).toContain("Stopping, asked to 12 s ago");
+  expect(text).toContain("Its worker is asked to stop.");
 });
 
 test("a queued job shows no number, since nothing is known", () => {
