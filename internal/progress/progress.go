@@ -80,7 +80,8 @@ type Attempt struct {
 	recording sync.Mutex // held while a report is being recorded, so that reports stay in order
 
 	mu      sync.Mutex // guards the fields below
-	waiting *job.Report
+	waits   bool
+	waiting job.Report    // zero unless something waits; no pointer, so that the next report costs no memory
 	changed chan struct{} // tells Run that something waits; holds one
 }
 
@@ -95,12 +96,15 @@ func (r *Reporter) Attempt(id uuid.UUID, number int) *Attempt {
 func (a *Attempt) Progress(r job.Report) {
 	r.Attempt = a.number
 	a.mu.Lock()
-	if a.waiting != nil {
+	waited := a.waits
+	if waited {
 		r = a.waiting.Merge(r)
 	}
-	a.waiting = &r
+	a.waiting, a.waits = r, true
 	a.mu.Unlock()
-	a.signal()
+	if !waited {
+		a.signal()
+	}
 }
 
 // Report records what waits and r in one report, at once. It is for what must
@@ -121,18 +125,13 @@ func (a *Attempt) With(r job.Report) job.Report {
 
 func (a *Attempt) with(r job.Report) job.Report {
 	r.Attempt = a.number
-	if waiting := a.take(); waiting != nil {
-		r = waiting.Merge(r)
-	}
-	return r
-}
-
-func (a *Attempt) take() *job.Report {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	waiting := a.waiting
-	a.waiting = nil
-	return waiting
+	if a.waits {
+		r = a.waiting.Merge(r)
+		a.waiting, a.waits = job.Report{}, false
+	}
+	return r
 }
 
 // Run records progress at the reporter's pace, and heartbeats in between, until
@@ -147,7 +146,7 @@ func (a *Attempt) Run(ctx context.Context) error {
 		case <-ctx.Done():
 			return nil
 		case <-a.changed:
-			if !a.waits() { // Report was faster
+			if !a.isWaiting() { // Report was faster
 				continue
 			}
 		case <-time.After(a.reporter.config.Heartbeat):
@@ -182,18 +181,18 @@ func (a *Attempt) flush(ctx context.Context) error {
 	return err
 }
 
-func (a *Attempt) waits() bool {
+func (a *Attempt) isWaiting() bool {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	return a.waiting != nil
+	return a.waits
 }
 
 func (a *Attempt) putBack(r job.Report) {
 	a.mu.Lock()
-	if a.waiting != nil {
-		r = r.Merge(*a.waiting)
+	if a.waits {
+		r = r.Merge(a.waiting)
 	}
-	a.waiting = &r
+	a.waiting, a.waits = r, true
 	a.mu.Unlock()
 	a.signal()
 }
