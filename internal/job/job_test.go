@@ -436,8 +436,7 @@ func TestMerge(t *testing.T) {
 	older.NextWithin = new(time.Hour) // which the later one does not repeat
 	got := older.Merge(job.Report{Attempt: 1, Key: "later", Step: "transcode", Processed: new(int64(4)), Message: "two"})
 	want := job.Report{
-		Attempt: 1, Step: "transcode", Progress: new(0.1), Processed: new(int64(4)), Message: "two", Unit: "frames",
-		Details: json.RawMessage(`{"fps":1}`),
+		Attempt: 1, Step: "transcode", Progress: new(0.1), Processed: new(int64(4)), Message: "two",
 	}
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Errorf("Merge(): -want +got:\n%s", diff)

@@ -83,8 +83,8 @@ func (r Report) Urgent() bool { return r.State != "" || r.Step != "" || r.Messag
 // so under either key it would pass for the reuse of it.
 func (r Report) Merge(later Report) Report {
 	r.Key = ""
-	if later.Step != "" && later.Step != r.Step {
-		r.StepProgress = nil
+	if later.Step != "" && later.Step != r.Step { // counts belong to a step, as in enter
+		r.StepProgress, r.Processed, r.Total, r.Unit, r.Remaining, r.Details = nil, nil, nil, "", nil, nil
 	}
 	set(&r.Attempt, later.Attempt)
 	set(&r.State, later.State)
