@@ -92,8 +92,8 @@ FROM (
 SELECT id FROM herald.jobs
 WHERE state IN ('running', 'cancelling') AND id > @after
     AND (NOT stalled AND coalesce(next_due_at, heartbeat_at + make_interval(secs => @silence_s::double precision)) <= now()
-        OR NOT @spare::boolean
+        OR NOT @spare::boolean AND river_id = 0
             AND greatest(heartbeat_at, next_due_at) + coalesce(lease_ms, @lease_ms::bigint) * interval '1 ms' <= now()
-        OR state = 'cancelling' AND cancel_asked_at + make_interval(secs => @cancel_s::double precision) <= now())
+        OR state = 'cancelling' AND river_id = 0 AND cancel_asked_at + make_interval(secs => @cancel_s::double precision) <= now())
 ORDER BY id
 LIMIT @page_size;

@@ -31,3 +31,7 @@ FROM (
     SELECT r.created_at, r.state NOT IN ('discarded', 'cancelled') AS waits FROM herald_queue.river_job r
     WHERE r.kind = 'callback' AND r.state IN ('available', 'retryable', 'running', 'scheduled', 'discarded', 'cancelled')
     LIMIT @most) AS c;
+
+-- name: ActorSet :exec
+-- Says who causes what River's triggers record in this transaction.
+SELECT set_config('herald.actor', @actor::text, TRUE);

@@ -141,6 +141,8 @@ type noQueue struct{}
 
 func (noQueue) EnqueueTx(context.Context, pgx.Tx, job.Job) (int64, error) { return 1, nil }
 func (noQueue) CancelTx(context.Context, pgx.Tx, int64) error             { return nil }
+func (noQueue) CancelRiverTx(context.Context, pgx.Tx, job.River) error    { return nil }
+func (noQueue) RetryRiverTx(context.Context, pgx.Tx, job.River) error     { return nil }
 
 func execute(ctx context.Context, url, sql string) error {
 	conn, err := pgx.Connect(ctx, url)

@@ -249,7 +249,7 @@ func (a *api) retryJob(ctx context.Context, in *jobIn) (*jobOut, error) {
 	if err != nil {
 		return nil, err
 	}
-	if !j.External { // who asks may see less than who started it, or than they did then
+	if j.Ours() { // who asks may see less than who started it, or than they did then
 		if _, err := a.Prepare(principalOf(ctx), j.Owner, j.Kind, j.Args); err != nil {
 			return nil, err
 		}

@@ -38,6 +38,8 @@ type noQueue struct{}
 
 func (noQueue) EnqueueTx(context.Context, pgx.Tx, job.Job) (int64, error) { return 1, nil }
 func (noQueue) CancelTx(context.Context, pgx.Tx, int64) error             { return nil }
+func (noQueue) CancelRiverTx(context.Context, pgx.Tx, job.River) error    { return nil }
+func (noQueue) RetryRiverTx(context.Context, pgx.Tx, job.River) error     { return nil }
 
 // jobs gives the database's jobs that queue.
 type jobs struct{ *postgres.DB }

@@ -69,6 +69,7 @@ func problemTable() []problemRow {
 		{errNoRoute, http.StatusNotFound, "not-found", "There is nothing here", false},
 		{errNoMethod, http.StatusMethodNotAllowed, "method-not-allowed", "The method is not allowed here", false},
 		{job.ErrNotExternal, http.StatusConflict, "not-external", "The job does not run elsewhere", false},
+		{job.ErrLeftQueue, http.StatusConflict, "left-queue", "The job's queue has removed it", true},
 		{job.ErrNotEnded, http.StatusConflict, "not-ended", "The job has not ended", true},
 		{errTooSlow, http.StatusRequestTimeout, "too-slow", "The upload stood still", false},
 		{errCutOff, http.StatusBadRequest, "cut-off", "The upload was cut off", false},

@@ -67,6 +67,8 @@ type Job struct {
 	Likeness string    `json:"-"` // jobs of one kind and likeness are expected to take about as long
 	Usual    *Usual    `json:"-"` // how long those took, as known when the attempt began; nil when too few have
 
+	River River `json:"-"` // the entry of an application's own River that runs it; zero when none does
+
 	CreatedBy string `json:"-"` // who asked for it
 	ClaimedBy string `json:"-"` // when External: who has the attempt under way, or had the last one
 
@@ -78,6 +80,16 @@ type Job struct {
 
 	AttemptStartedAt *time.Time `json:"attempt_started_at"` // when the last attempt began
 }
+
+// River names a job of a River that is not Herald's own. Its triggers write the
+// row here whenever it changes, so whatever is asked for is asked of it.
+type River struct {
+	Schema string
+	ID     int64
+}
+
+// Ours reports whether Herald's own workers run the job.
+func (j Job) Ours() bool { return !j.External && j.River == River{} }
 
 // Step is one part of a job's plan. Its Weight is its share of the whole
 // against the other steps' weights.
@@ -138,8 +150,10 @@ var (
 	// ErrSuperseded is returned to a worker whose entry in the queue is not the
 	// one that is to run the job now.
 	ErrSuperseded = errors.New("another entry of the queue runs the job")
-	// ErrNotExternal is returned to who would run a job that a worker of ours runs.
-	ErrNotExternal = errors.New("the job is run by Herald's own workers")
+	// ErrNotExternal is returned to who would run a job that waits in a queue.
+	ErrNotExternal = errors.New("the job waits in a queue, whose workers run it")
+	// ErrLeftQueue is returned for a retry of a job whose River has removed it.
+	ErrLeftQueue = errors.New("the job's River has removed it: insert it there anew")
 	// ErrNoneWaits is returned to who would run a job, when none of the kinds
 	// waits for a worker.
 	ErrNoneWaits = errors.New("no such job waits for a worker")

@@ -24,16 +24,17 @@ type Patience struct {
 
 // Silent returns what the silence of the job's worker has come to: nothing yet,
 // that it is stalled, that it has lost its attempt, or that its job is cancelled
-// without it.
+// without it. How an application's own River ends an attempt is left to that.
 func (j Job) Silent(p Patience, now time.Time) (Outcome, error) {
+	rivers := j.River != River{}
 	switch {
 	case !j.State.Working():
 		return Outcome{Job: j}, nil
-	case j.State == Cancelling && j.CancelAskedAt != nil && !now.Before(j.CancelAskedAt.Add(p.Cancel)):
+	case !rivers && j.State == Cancelling && j.CancelAskedAt != nil && !now.Before(j.CancelAskedAt.Add(p.Cancel)):
 		return j.lost(Report{State: Cancelled, Error: "The worker did not answer the request to stop."}, now)
-	case !p.Spare && !now.Before(j.spokenUntil().Add(j.leaseOr(p.Lease))):
+	case !rivers && !p.Spare && !now.Before(j.spokenUntil().Add(j.leaseOr(p.Lease))):
 		return j.Lose(now)
-	case !j.Stalled && !now.Before(j.expectedBy(p.Silence)):
+	case j.HeartbeatAt != nil && !j.Stalled && !now.Before(j.expectedBy(p.Silence)):
 		return j.Stall(now)
 	}
 	return Outcome{Job: j}, nil

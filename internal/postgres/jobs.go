@@ -21,6 +21,10 @@ type Queue interface {
 	EnqueueTx(ctx context.Context, tx pgx.Tx, j job.Job) (int64, error)
 	// CancelTx withdraws an entry, or tells the worker that has it to stop.
 	CancelTx(ctx context.Context, tx pgx.Tx, queueID int64) error
+	// CancelRiverTx and RetryRiverTx ask a River that is not Herald's own. They
+	// return job.ErrLeftQueue for a job that it no longer has.
+	CancelRiverTx(ctx context.Context, tx pgx.Tx, entry job.River) error
+	RetryRiverTx(ctx context.Context, tx pgx.Tx, entry job.River) error
 }
 
 // CreateJob makes a job, its first event and its entry in the queue.
@@ -174,8 +178,16 @@ func (db *DB) StartJob(ctx context.Context, id uuid.UUID, queueID int64, worker 
 	return started, err
 }
 
-// CancelJob asks for a job's end on behalf of the actor.
+// CancelJob asks for a job's end on behalf of the actor. It returns a
+// *job.TransitionError for a job that has ended otherwise.
 func (db *DB) CancelJob(ctx context.Context, id uuid.UUID, actor string, queue Queue) (job.Job, error) {
+	j, err := db.Job(ctx, id)
+	if err != nil {
+		return job.Job{}, err
+	}
+	if j.River != (job.River{}) {
+		return db.cancelRiver(ctx, j, actor, queue)
+	}
 	out, err := db.changeJob(ctx, id, func(tx pgx.Tx, j job.Job, now time.Time) (job.Outcome, error) {
 		out, err := j.Cancel(actor, now)
 		if err != nil || out.Event == nil || j.QueueID == 0 {
@@ -189,6 +201,13 @@ func (db *DB) CancelJob(ctx context.Context, id uuid.UUID, actor string, queue Q
 // RetryJob gives a failed or cancelled job another life, of as many attempts as
 // it had at first.
 func (db *DB) RetryJob(ctx context.Context, id uuid.UUID, actor string, queue Queue) (job.Job, error) {
+	j, err := db.Job(ctx, id)
+	if err != nil {
+		return job.Job{}, err
+	}
+	if j.River != (job.River{}) {
+		return db.retryRiver(ctx, j, actor, queue)
+	}
 	out, err := db.changeJob(ctx, id, func(tx pgx.Tx, j job.Job, now time.Time) (job.Outcome, error) {
 		out, err := j.Requeue(actor, job.DefaultAttempts, now)
 		if err != nil || j.External {
@@ -320,7 +339,7 @@ func jobOf(row dbsqlc.Job) (job.Job, error) {
 		Remaining: (*job.Millis)(row.RemainingMs), Details: row.Details, Error: row.Error, RetryAt: row.RetryAt,
 		Result: row.Result, Args: row.Args, Metadata: row.Metadata, External: row.External, Watchers: topics(row.Watchers), QueueID: row.QueueID, Worker: row.Worker,
 		CreatedBy: row.CreatedBy, ClaimedBy: row.ClaimedBy, CreatedAt: row.CreatedAt, StartedAt: row.StartedAt, HeartbeatAt: row.HeartbeatAt, UpdatedAt: row.UpdatedAt,
-		FinishedAt: row.FinishedAt, ArtifactsExpiredAt: row.ArtifactsExpiredAt, CallbackURL: row.CallbackUrl,
+		River: job.River{Schema: row.RiverSchema, ID: row.RiverID}, FinishedAt: row.FinishedAt, ArtifactsExpiredAt: row.ArtifactsExpiredAt, CallbackURL: row.CallbackUrl,
 		Lease: (*job.Millis)(row.LeaseMs), NextDueAt: row.NextDueAt, CancelAskedAt: row.CancelAskedAt,
 		AttemptStartedAt: row.AttemptStartedAt, Pace: job.Pace(row.Pace), Likeness: row.Likeness, Usual: usualOf(row.UsualMs),
 	}

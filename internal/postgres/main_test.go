@@ -40,6 +40,10 @@ func (q *queue) CancelTx(_ context.Context, _ pgx.Tx, id int64) error {
 	return nil
 }
 
+func (q *queue) CancelRiverTx(context.Context, pgx.Tx, job.River) error { return job.ErrLeftQueue }
+
+func (q *queue) RetryRiverTx(context.Context, pgx.Tx, job.River) error { return job.ErrLeftQueue }
+
 // take puts an entry of the queue into a worker's hands, as River does.
 func take(t *testing.T, db *postgres.DB, id int64, node string) {
 	t.Helper()

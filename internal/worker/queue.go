@@ -34,15 +34,19 @@ func (e entry) Kind() string { return e.kind }
 type Queue struct {
 	client *river.Client[pgx.Tx]
 	kinds  []string // what can be enqueued
+	other  func(schema string) (*river.Client[pgx.Tx], error)
 }
 
 // NewQueue returns a Queue over River's tables in the schema.
 func NewQueue(pool *pgxpool.Pool, schema string, log *slog.Logger) (*Queue, error) {
-	client, err := river.NewClient(riverpgxv5.New(pool), &river.Config{Schema: schema, Logger: quieter(log)})
+	client := func(schema string) (*river.Client[pgx.Tx], error) {
+		return river.NewClient(riverpgxv5.New(pool), &river.Config{Schema: schema, Logger: quieter(log)})
+	}
+	ours, err := client(schema)
 	if err != nil {
 		return nil, fmt.Errorf("make the queue: %w", err)
 	}
-	return &Queue{client: client, kinds: []string{VideoKind, ExportKind, CleanupKind}}, nil
+	return &Queue{client: ours, kinds: []string{VideoKind, ExportKind, CleanupKind}, other: client}, nil
 }
 
 // maxSnoozes stands in for River's limit of attempts. Herald counts attempts
@@ -70,6 +74,36 @@ func (q *Queue) CancelTx(ctx context.Context, tx pgx.Tx, queueID int64) error {
 		return nil
 	}
 	return err
+}
+
+// CancelRiverTx cancels a job of a River that is not Herald's own, or tells the
+// worker that has it to stop. It returns job.ErrLeftQueue for one that is gone.
+func (q *Queue) CancelRiverTx(ctx context.Context, tx pgx.Tx, entry job.River) error {
+	client, err := q.other(entry.Schema)
+	if err == nil {
+		_, err = client.JobCancelTx(ctx, tx, entry.ID)
+	}
+	return riverError("cancel", entry, err)
+}
+
+// RetryRiverTx makes a job of a River that is not Herald's own available again.
+// It returns job.ErrLeftQueue for one that is gone.
+func (q *Queue) RetryRiverTx(ctx context.Context, tx pgx.Tx, entry job.River) error {
+	client, err := q.other(entry.Schema)
+	if err == nil {
+		_, err = client.JobRetryTx(ctx, tx, entry.ID)
+	}
+	return riverError("retry", entry, err)
+}
+
+func riverError(what string, entry job.River, err error) error {
+	if errors.Is(err, rivertype.ErrNotFound) {
+		return job.ErrLeftQueue
+	}
+	if err != nil {
+		return fmt.Errorf("%s job %d of River in schema %s: %w", what, entry.ID, entry.Schema, err)
+	}
+	return nil
 }
 
 // CheckArgs says what is wrong with the args of a new job of any kind but exports,

@@ -53,6 +53,8 @@ type noQueue struct{}
 
 func (noQueue) EnqueueTx(context.Context, pgx.Tx, job.Job) (int64, error) { return 1, nil }
 func (noQueue) CancelTx(context.Context, pgx.Tx, int64) error             { return nil }
+func (noQueue) CancelRiverTx(context.Context, pgx.Tx, job.River) error    { return nil }
+func (noQueue) RetryRiverTx(context.Context, pgx.Tx, job.River) error     { return nil }
 
 // open connects to the database for as long as the test runs.
 func open(t *testing.T, url string, conns int32) *postgres.DB {

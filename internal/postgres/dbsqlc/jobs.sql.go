@@ -62,7 +62,7 @@ func (q *Queries) JobDelete(ctx context.Context, id uuid.UUID) error {
 }
 
 const jobGet = `-- name: JobGet :one
-SELECT job.id, job.kind, job.owner, job.title, job.state, job.stalled, job.attempt, job.max_attempts, job.version, job.progress, job.step, job.steps, job.processed, job.total, job.unit, job.message, job.remaining_ms, job.details, job.error, job.retry_at, job.result, job.args, job.metadata, job.external, job.watchers, job.queue_id, job.worker, job.created_by, job.claimed_by, job.created_at, job.started_at, job.heartbeat_at, job.updated_at, job.finished_at, job.lease_ms, job.next_due_at, job.cancel_asked_at, job.attempt_started_at, job.pace, job.likeness, job.usual_ms, job.callback_url, job.artifacts_expired_at FROM herald.jobs job WHERE id = $1
+SELECT job.id, job.kind, job.owner, job.title, job.state, job.stalled, job.attempt, job.max_attempts, job.version, job.progress, job.step, job.steps, job.processed, job.total, job.unit, job.message, job.remaining_ms, job.details, job.error, job.retry_at, job.result, job.args, job.metadata, job.external, job.watchers, job.queue_id, job.worker, job.created_by, job.claimed_by, job.created_at, job.started_at, job.heartbeat_at, job.updated_at, job.finished_at, job.lease_ms, job.next_due_at, job.cancel_asked_at, job.attempt_started_at, job.pace, job.likeness, job.usual_ms, job.callback_url, job.artifacts_expired_at, job.river_schema, job.river_id, job.river_run FROM herald.jobs job WHERE id = $1
 `
 
 type JobGetRow struct {
@@ -117,12 +117,15 @@ func (q *Queries) JobGet(ctx context.Context, id uuid.UUID) (JobGetRow, error) {
 		&i.Job.UsualMs,
 		&i.Job.CallbackUrl,
 		&i.Job.ArtifactsExpiredAt,
+		&i.Job.RiverSchema,
+		&i.Job.RiverID,
+		&i.Job.RiverRun,
 	)
 	return i, err
 }
 
 const jobGetForUpdate = `-- name: JobGetForUpdate :one
-SELECT job.id, job.kind, job.owner, job.title, job.state, job.stalled, job.attempt, job.max_attempts, job.version, job.progress, job.step, job.steps, job.processed, job.total, job.unit, job.message, job.remaining_ms, job.details, job.error, job.retry_at, job.result, job.args, job.metadata, job.external, job.watchers, job.queue_id, job.worker, job.created_by, job.claimed_by, job.created_at, job.started_at, job.heartbeat_at, job.updated_at, job.finished_at, job.lease_ms, job.next_due_at, job.cancel_asked_at, job.attempt_started_at, job.pace, job.likeness, job.usual_ms, job.callback_url, job.artifacts_expired_at, now()::timestamptz AS now FROM herald.jobs job WHERE id = $1 FOR NO KEY UPDATE
+SELECT job.id, job.kind, job.owner, job.title, job.state, job.stalled, job.attempt, job.max_attempts, job.version, job.progress, job.step, job.steps, job.processed, job.total, job.unit, job.message, job.remaining_ms, job.details, job.error, job.retry_at, job.result, job.args, job.metadata, job.external, job.watchers, job.queue_id, job.worker, job.created_by, job.claimed_by, job.created_at, job.started_at, job.heartbeat_at, job.updated_at, job.finished_at, job.lease_ms, job.next_due_at, job.cancel_asked_at, job.attempt_started_at, job.pace, job.likeness, job.usual_ms, job.callback_url, job.artifacts_expired_at, job.river_schema, job.river_id, job.river_run, now()::timestamptz AS now FROM herald.jobs job WHERE id = $1 FOR NO KEY UPDATE
 `
 
 type JobGetForUpdateRow struct {
@@ -178,6 +181,9 @@ func (q *Queries) JobGetForUpdate(ctx context.Context, id uuid.UUID) (JobGetForU
 		&i.Job.UsualMs,
 		&i.Job.CallbackUrl,
 		&i.Job.ArtifactsExpiredAt,
+		&i.Job.RiverSchema,
+		&i.Job.RiverID,
+		&i.Job.RiverRun,
 		&i.Now,
 	)
 	return i, err
@@ -239,7 +245,7 @@ func (q *Queries) JobInsert(ctx context.Context, arg JobInsertParams) error {
 }
 
 const jobList = `-- name: JobList :many
-SELECT job.id, job.kind, job.owner, job.title, job.state, job.stalled, job.attempt, job.max_attempts, job.version, job.progress, job.step, job.steps, job.processed, job.total, job.unit, job.message, job.remaining_ms, job.details, job.error, job.retry_at, job.result, job.args, job.metadata, job.external, job.watchers, job.queue_id, job.worker, job.created_by, job.claimed_by, job.created_at, job.started_at, job.heartbeat_at, job.updated_at, job.finished_at, job.lease_ms, job.next_due_at, job.cancel_asked_at, job.attempt_started_at, job.pace, job.likeness, job.usual_ms, job.callback_url, job.artifacts_expired_at FROM herald.jobs job
+SELECT job.id, job.kind, job.owner, job.title, job.state, job.stalled, job.attempt, job.max_attempts, job.version, job.progress, job.step, job.steps, job.processed, job.total, job.unit, job.message, job.remaining_ms, job.details, job.error, job.retry_at, job.result, job.args, job.metadata, job.external, job.watchers, job.queue_id, job.worker, job.created_by, job.claimed_by, job.created_at, job.started_at, job.heartbeat_at, job.updated_at, job.finished_at, job.lease_ms, job.next_due_at, job.cancel_asked_at, job.attempt_started_at, job.pace, job.likeness, job.usual_ms, job.callback_url, job.artifacts_expired_at, job.river_schema, job.river_id, job.river_run FROM herald.jobs job
 WHERE owner = $1
     AND id < $2
     AND (cardinality($3::text[]) = 0 OR state = ANY($3::text[]))
@@ -320,6 +326,9 @@ func (q *Queries) JobList(ctx context.Context, arg JobListParams) ([]JobListRow,
 			&i.Job.UsualMs,
 			&i.Job.CallbackUrl,
 			&i.Job.ArtifactsExpiredAt,
+			&i.Job.RiverSchema,
+			&i.Job.RiverID,
+			&i.Job.RiverRun,
 		); err != nil {
 			return nil, err
 		}
@@ -332,7 +341,7 @@ func (q *Queries) JobList(ctx context.Context, arg JobListParams) ([]JobListRow,
 }
 
 const jobListActive = `-- name: JobListActive :many
-SELECT job.id, job.kind, job.owner, job.title, job.state, job.stalled, job.attempt, job.max_attempts, job.version, job.progress, job.step, job.steps, job.processed, job.total, job.unit, job.message, job.remaining_ms, job.details, job.error, job.retry_at, job.result, job.args, job.metadata, job.external, job.watchers, job.queue_id, job.worker, job.created_by, job.claimed_by, job.created_at, job.started_at, job.heartbeat_at, job.updated_at, job.finished_at, job.lease_ms, job.next_due_at, job.cancel_asked_at, job.attempt_started_at, job.pace, job.likeness, job.usual_ms, job.callback_url, job.artifacts_expired_at FROM herald.jobs job
+SELECT job.id, job.kind, job.owner, job.title, job.state, job.stalled, job.attempt, job.max_attempts, job.version, job.progress, job.step, job.steps, job.processed, job.total, job.unit, job.message, job.remaining_ms, job.details, job.error, job.retry_at, job.result, job.args, job.metadata, job.external, job.watchers, job.queue_id, job.worker, job.created_by, job.claimed_by, job.created_at, job.started_at, job.heartbeat_at, job.updated_at, job.finished_at, job.lease_ms, job.next_due_at, job.cancel_asked_at, job.attempt_started_at, job.pace, job.likeness, job.usual_ms, job.callback_url, job.artifacts_expired_at, job.river_schema, job.river_id, job.river_run FROM herald.jobs job
 WHERE (owner = ANY($1::text[]) OR id = ANY($2::uuid[]))
     AND state IN ('queued', 'running', 'retrying', 'cancelling')
 ORDER BY id DESC
@@ -403,6 +412,9 @@ func (q *Queries) JobListActive(ctx context.Context, arg JobListActiveParams) ([
 			&i.Job.UsualMs,
 			&i.Job.CallbackUrl,
 			&i.Job.ArtifactsExpiredAt,
+			&i.Job.RiverSchema,
+			&i.Job.RiverID,
+			&i.Job.RiverRun,
 		); err != nil {
 			return nil, err
 		}
@@ -415,7 +427,7 @@ func (q *Queries) JobListActive(ctx context.Context, arg JobListActiveParams) ([
 }
 
 const jobListClaimable = `-- name: JobListClaimable :many
-SELECT job.id, job.kind, job.owner, job.title, job.state, job.stalled, job.attempt, job.max_attempts, job.version, job.progress, job.step, job.steps, job.processed, job.total, job.unit, job.message, job.remaining_ms, job.details, job.error, job.retry_at, job.result, job.args, job.metadata, job.external, job.watchers, job.queue_id, job.worker, job.created_by, job.claimed_by, job.created_at, job.started_at, job.heartbeat_at, job.updated_at, job.finished_at, job.lease_ms, job.next_due_at, job.cancel_asked_at, job.attempt_started_at, job.pace, job.likeness, job.usual_ms, job.callback_url, job.artifacts_expired_at FROM herald.jobs job
+SELECT job.id, job.kind, job.owner, job.title, job.state, job.stalled, job.attempt, job.max_attempts, job.version, job.progress, job.step, job.steps, job.processed, job.total, job.unit, job.message, job.remaining_ms, job.details, job.error, job.retry_at, job.result, job.args, job.metadata, job.external, job.watchers, job.queue_id, job.worker, job.created_by, job.claimed_by, job.created_at, job.started_at, job.heartbeat_at, job.updated_at, job.finished_at, job.lease_ms, job.next_due_at, job.cancel_asked_at, job.attempt_started_at, job.pace, job.likeness, job.usual_ms, job.callback_url, job.artifacts_expired_at, job.river_schema, job.river_id, job.river_run FROM herald.jobs job
 WHERE external AND state IN ('queued', 'retrying') AND kind = ANY($1::text[])
     AND (retry_at IS NULL OR retry_at <= now())
     AND id > $2
@@ -487,6 +499,9 @@ func (q *Queries) JobListClaimable(ctx context.Context, arg JobListClaimablePara
 			&i.Job.UsualMs,
 			&i.Job.CallbackUrl,
 			&i.Job.ArtifactsExpiredAt,
+			&i.Job.RiverSchema,
+			&i.Job.RiverID,
+			&i.Job.RiverRun,
 		); err != nil {
 			return nil, err
 		}
@@ -502,9 +517,9 @@ const jobListSilent = `-- name: JobListSilent :many
 SELECT id FROM herald.jobs
 WHERE state IN ('running', 'cancelling') AND id > $1
     AND (NOT stalled AND coalesce(next_due_at, heartbeat_at + make_interval(secs => $2::double precision)) <= now()
-        OR NOT $3::boolean
+        OR NOT $3::boolean AND river_id = 0
             AND greatest(heartbeat_at, next_due_at) + coalesce(lease_ms, $4::bigint) * interval '1 ms' <= now()
-        OR state = 'cancelling' AND cancel_asked_at + make_interval(secs => $5::double precision) <= now())
+        OR state = 'cancelling' AND river_id = 0 AND cancel_asked_at + make_interval(secs => $5::double precision) <= now())
 ORDER BY id
 LIMIT $6
 `

@@ -122,4 +122,10 @@ type Job struct {
 	CallbackUrl string
 	// Since when the files that the job made are no longer kept.
 	ArtifactsExpiredAt *time.Time
+	// The schema of the River that runs the job, which is not Herald's own; empty when none does. Its triggers write the row.
+	RiverSchema string
+	// The job's id in that River.
+	RiverID int64
+	// When River began the attempt, in microseconds: no two attempts of a job share it, while River counts one that was snoozed or interrupted twice.
+	RiverRun int64
 }

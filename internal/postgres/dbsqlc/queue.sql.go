@@ -11,6 +11,16 @@ import (
 	"github.com/google/uuid"
 )
 
+const actorSet = `-- name: ActorSet :exec
+SELECT set_config('herald.actor', $1::text, TRUE)
+`
+
+// Says who causes what River's triggers record in this transaction.
+func (q *Queries) ActorSet(ctx context.Context, actor string) error {
+	_, err := q.db.Exec(ctx, actorSet, actor)
+	return err
+}
+
 const queueAbandon = `-- name: QueueAbandon :execrows
 UPDATE herald_queue.river_job SET state = 'cancelled', finalized_at = now() WHERE id = $1 AND state = 'running'
 `
