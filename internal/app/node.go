@@ -215,6 +215,9 @@ func (b *build) worker() error {
 	if err != nil {
 		return err
 	}
+	tools.Limits = ffmpeg.Limits{
+		Threads: b.config.VideoThreads, Time: b.config.VideoTime, Output: int64(b.config.VideoSize), Reserve: int64(b.config.VideoReserve),
+	}
 	config := worker.Config{
 		Node: b.config.Node, Log: b.log, Store: b.db, Pool: b.db.Pool(), Schema: migrations.QueueSchema, Blobs: b.bucket,
 		Tools: tools, Exports: b.exports, Reports: progress.New(b.db, progress.Config{}), Workers: b.config.Workers,

@@ -16,8 +16,10 @@ const (
 	Upload     = "upload"
 	Video      = "video"
 	Audio      = "audio"
-	HLS        = "hls" // a folder: a playlist and its segments
-	Thumbnails = "thumbnails"
+	HLS        = "hls" // a folder: playlists, their segments and subtitles
+	Image      = "image"
+	Thumbnails = "thumbnails" // many frames of a film in one picture
+	Cues       = "cues"       // which frame of Thumbnails belongs to what time, as WebVTT
 	Poster     = "poster"
 	Export     = "export"
 )

@@ -35,6 +35,11 @@ type Config struct {
 	RetainSize    Bytes         `help:"How large the log may get before its oldest part goes, such as 50GiB; 0: any size." default:"0" env:"HERALD_RETAIN_SIZE"`
 	RetainArchive bool          `help:"Whether what goes is archived in the blob store first." default:"true" negatable:"" env:"HERALD_RETAIN_ARCHIVE"`
 
+	VideoThreads int           `help:"Threads that one video may use; 0: the machine's cores, 8 at most." default:"0" env:"HERALD_VIDEO_THREADS"`
+	VideoTime    time.Duration `help:"How long ffmpeg may take over one step of a video." default:"6h" env:"HERALD_VIDEO_TIME"`
+	VideoSize    Bytes         `help:"How much ffmpeg may write in one step of a video." default:"20GiB" env:"HERALD_VIDEO_SIZE"`
+	VideoReserve Bytes         `help:"What stays free on a worker's disk: a video that would take it waits." default:"512MiB" env:"HERALD_VIDEO_RESERVE"`
+
 	TLSCert              string        `name:"tls-cert" help:"Certificate chain to serve HTTPS with, as PEM; read again when it changes." env:"HERALD_TLS_CERT" placeholder:"FILE"`
 	TLSKey               string        `name:"tls-key" help:"The certificate's private key, as PEM." env:"HERALD_TLS_KEY" placeholder:"FILE"`
 	TrustedProxies       Proxies       `help:"Proxies whose word is taken for a client's address: networks and addresses, or none (default: this machine)." default:"127.0.0.0/8,::1" env:"HERALD_TRUSTED_PROXIES" placeholder:"LIST"`
@@ -107,7 +112,7 @@ func (c *Config) Complete() error {
 	if c.RetainAge < 0 {
 		return errors.New("--retain-age: want 0 or more, such as 90d")
 	}
-	return errors.Join(c.checkIssuer(), c.checkStreams())
+	return errors.Join(c.checkIssuer(), c.checkVideo(), c.checkStreams())
 }
 
 // checkIssuer checks the settings of another issuer's tokens, as far as that can be
@@ -148,6 +153,18 @@ func (c *Config) checkWorkers() error {
 	}
 	if c.CancelTimeout != 0 && (c.CancelTimeout < least || c.CancelTimeout > most) {
 		return fmt.Errorf("--cancel-timeout %v: want %v to %v", c.CancelTimeout, least, most)
+	}
+	return nil
+}
+
+// checkVideo checks the limits of videos. One of 0 is left to those who use it.
+func (c *Config) checkVideo() error {
+	const mostThreads = 256
+	switch {
+	case c.VideoThreads < 0 || c.VideoThreads > mostThreads:
+		return fmt.Errorf("--video-threads %d: want 1 to %d, or 0", c.VideoThreads, mostThreads)
+	case c.VideoTime < 0 || c.VideoTime > 0 && c.VideoTime < time.Second:
+		return fmt.Errorf("--video-time %v: want a second at least", c.VideoTime)
 	}
 	return nil
 }

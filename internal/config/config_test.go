@@ -56,6 +56,8 @@ func TestCompleteNamesTheSettingToChange(t *testing.T) {
 		{"acks that nobody waits for", func(c *config.Config) { c.AckInterval = 2 * time.Hour }, "--ack-interval"},
 		{"credentials in a URL", func(c *config.Config) { c.BlobURL = "s3://key:hunter2@bucket" }, "--blob-url: credentials have no place"},
 		{"no URL", func(c *config.Config) { c.BlobURL = "s3://buck et" }, "--blob-url: it is not a URL"},
+		{"threads without end", func(c *config.Config) { c.VideoThreads = 1000 }, "--video-threads"},
+		{"a video that has no time", func(c *config.Config) { c.VideoTime = time.Millisecond }, "--video-time"},
 		{"no upload", func(c *config.Config) { c.MaxUploadSize = 0 }, "--max-upload-size"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {

@@ -11,5 +11,8 @@ func ParseProgress(pieces ...string) []Progress {
 	return got
 }
 
-// ParseProbe is parseProbe.
-func ParseProbe(output []byte) (Media, error) { return parseProbe(output) }
+// ParseProbe is what parseProbe finds.
+func ParseProbe(output []byte) (Media, error) {
+	p, err := parseProbe(output)
+	return p.media(), err
+}

@@ -9,6 +9,8 @@ import (
 	"math"
 	"os/exec"
 	"path/filepath"
+	"regexp"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -26,10 +28,22 @@ type Media struct {
 	Width    int // as it is to be shown: turned, and with square pixels
 	Height   int
 	FPS      float64 // 0 when it is not known
+	Packets  int64   // about how many pictures; counted, and not 0, only where the duration is not known
+
+	subtitles []subtitle
 }
 
-// Frames is about how many pictures there are, or 0 when that is not known.
-func (m Media) Frames() int64 { return int64(math.Round(m.Duration.Seconds() * m.FPS)) }
+// subtitle is a track of subtitles.
+type subtitle struct {
+	index    int // among all tracks of the file
+	text     bool
+	language string // three letters; empty when it is not known
+}
+
+// frames is about how many pictures there are at the rate.
+func frames(length time.Duration, fps float64) int64 {
+	return int64(math.Round(length.Seconds() * fps))
+}
 
 // maxProbe bounds what ffprobe may print, in bytes.
 const maxProbe = 1 << 20
@@ -41,27 +55,53 @@ const probeTime = 2 * time.Minute
 func (t Tools) Probe(ctx context.Context, path string) (Media, error) {
 	ctx, cancel := context.WithTimeoutCause(ctx, probeTime, fmt.Errorf("%w: ffprobe found no end", ErrNotMedia))
 	defer cancel()
-	args := append([]string{"-v", "error", "-print_format", "json", "-show_format", "-show_streams"}, untrusted()...)
+	p, err := t.probe(ctx, path, "-show_format", "-show_streams")
+	if err != nil {
+		return Media{}, err
+	}
+	m := p.media()
+	if !m.HasVideo && !m.HasAudio {
+		return Media{}, fmt.Errorf("%w: there is neither picture nor sound in it", ErrNotMedia)
+	}
+	if m.Duration == 0 && m.HasVideo {
+		m.Packets, err = t.count(ctx, path)
+	}
+	return m, err
+}
+
+// count reads the whole file and counts the packets of its picture.
+func (t Tools) count(ctx context.Context, path string) (int64, error) {
+	p, err := t.probe(ctx, path, "-select_streams", "V:0", "-count_packets", "-show_entries", "stream=nb_read_packets")
+	if err != nil || len(p.Streams) == 0 {
+		return 0, err
+	}
+	packets, err := strconv.ParseInt(p.Streams[0].Packets, 10, 64)
+	if err != nil {
+		return 0, nil //nolint:nilerr // then there is no number
+	}
+	return max(packets, 0), nil
+}
+
+// probe runs ffprobe.
+func (t Tools) probe(ctx context.Context, path string, show ...string) (probed, error) {
+	args := slices.Concat([]string{"-v", "error", "-print_format", "json"}, show, untrusted(), []string{"-i", "file:" + path})
 	out := &limited{limit: maxProbe}
-	said, err := run(ctx, filepath.Dir(path), out, t.FFprobe, append(args, "-i", "file:"+path)...)
+	said, err := run(ctx, filepath.Dir(path), out, t.FFprobe, args...)
 	switch exit := (*exec.ExitError)(nil); {
 	case ctx.Err() != nil:
-		return Media{}, err
+		return probed{}, err
 	case errors.As(err, &exit) && exit.Exited():
-		return Media{}, fmt.Errorf("%w: %w", ErrNotMedia, &Error{Program: "ffprobe", Said: explain(said, path), Err: err})
+		return probed{}, fmt.Errorf("%w: %w", ErrNotMedia, &Error{Program: "ffprobe", Said: explain(said, path), Err: err})
 	case err != nil:
-		return Media{}, failure("ffprobe", said, err)
+		return probed{}, failure("ffprobe", said, err)
 	case strings.Contains(said, "exceeds specified max pixel count"):
-		return Media{}, fmt.Errorf("%w: its picture is larger than %d megapixels", ErrNotMedia, maxPixels>>20)
+		return probed{}, fmt.Errorf("%w: its picture is larger than %d megapixels", ErrNotMedia, maxPixels>>20)
 	}
-	m, err := parseProbe(out.Bytes())
-	if err == nil && !m.HasVideo && !m.HasAudio {
-		err = errors.New("there is neither picture nor sound in it")
-	}
+	p, err := parseProbe(out.Bytes())
 	if err != nil {
-		return Media{}, fmt.Errorf("%w: %w", ErrNotMedia, err)
+		return p, fmt.Errorf("%w: %w", ErrNotMedia, err)
 	}
-	return m, nil
+	return p, nil
 }
 
 // explain puts ffprobe's words so that they mean something to the person who
@@ -96,13 +136,18 @@ type probed struct {
 }
 
 type probedStream struct {
-	Type        string `json:"codec_type"`
-	Codec       string `json:"codec_name"`
-	Width       int    `json:"width"`
-	Height      int    `json:"height"`
-	Aspect      string `json:"sample_aspect_ratio"`
-	Rate        string `json:"avg_frame_rate"`
-	Duration    string `json:"duration"`
+	Index    int    `json:"index"`
+	Type     string `json:"codec_type"`
+	Codec    string `json:"codec_name"`
+	Width    int    `json:"width"`
+	Height   int    `json:"height"`
+	Aspect   string `json:"sample_aspect_ratio"`
+	Rate     string `json:"avg_frame_rate"`
+	Duration string `json:"duration"`
+	Packets  string `json:"nb_read_packets"`
+	Tags     struct {
+		Language string `json:"language"`
+	} `json:"tags"`
 	Disposition struct {
 		AttachedPicture int `json:"attached_pic"`
 	} `json:"disposition"`
@@ -111,11 +156,15 @@ type probedStream struct {
 	} `json:"side_data_list"`
 }
 
-func parseProbe(output []byte) (Media, error) {
+func parseProbe(output []byte) (probed, error) {
 	var p probed
 	if err := json.Unmarshal(output, &p); err != nil {
-		return Media{}, fmt.Errorf("read what ffprobe says: %w", err)
+		return probed{}, fmt.Errorf("read what ffprobe says: %w", err)
 	}
+	return p, nil
+}
+
+func (p probed) media() Media {
 	m := Media{Duration: seconds(p.Format.Duration)}
 	for _, s := range p.Streams {
 		switch {
@@ -125,10 +174,27 @@ func parseProbe(output []byte) (Media, error) {
 			m.HasVideo = true
 			m.Width, m.Height = s.shown()
 			m.FPS = ratio(s.Rate, ':', '/')
+		case s.Type == "subtitle":
+			m.subtitles = append(m.subtitles, s.subtitle())
 		}
 		m.Duration = max(m.Duration, seconds(s.Duration))
 	}
-	return m, nil
+	return m
+}
+
+// language is how a file may name one.
+var language = regexp.MustCompile(`^[a-z]{3}$`)
+
+func (s probedStream) subtitle() subtitle {
+	made := subtitle{index: s.Index}
+	switch s.Codec {
+	case "subrip", "ass", "ssa", "mov_text", "webvtt", "text":
+		made.text = true
+	}
+	if language.MatchString(s.Tags.Language) && s.Tags.Language != "und" {
+		made.language = s.Tags.Language
+	}
+	return made
 }
 
 // shown is the size of the picture when its pixels are square and it stands

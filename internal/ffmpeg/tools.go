@@ -22,8 +22,11 @@ import (
 // how to get them.
 var ErrNotInstalled = errors.New("ffmpeg is not installed: run 'sudo apt-get install --no-install-recommends ffmpeg'")
 
-// Tools are the programs.
-type Tools struct{ FFmpeg, FFprobe string }
+// Tools are the programs, and what a run of them may take.
+type Tools struct {
+	FFmpeg, FFprobe string
+	Limits          Limits
+}
 
 // Find looks for the programs on the PATH.
 func Find() (Tools, error) {
@@ -44,16 +47,8 @@ func Find() (Tools, error) {
 const formats = "mov,mp4,m4a,3gp,matroska,webm,avi,mpegts,mpeg,mpegvideo,ogg,flv,live_flv,asf,wav,w64,aiff,au,mp3,flac,aac,ac3,eac3," +
 	"amr,caf,dv,gif,gxf,h264,hevc,av1,ivf,m4v,mjpeg,mxf,nut,rm,vc1,wv,yuv4mpegpipe"
 
-const (
-	// maxPixels bounds a picture, so that a small file cannot take all memory.
-	maxPixels = 1 << 26
-	// maxThreads bounds what one job takes of a large machine, and the memory
-	// that each thread's pictures need.
-	maxThreads = 8
-)
-
-// threads is how many threads a decoder or encoder may use.
-func threads() []string { return []string{"-threads", strconv.Itoa(min(runtime.NumCPU(), maxThreads))} }
+// maxPixels bounds a picture, so that a small file cannot take all memory.
+const maxPixels = 1 << 26
 
 // untrusted are the options that stand before an input which somebody sent us.
 func untrusted() []string {
@@ -114,9 +109,6 @@ func (t *tail) String() string {
 
 // speaker is what ffmpeg puts before a line, such as "[mp4 @ 0x55b5c98715c0] ".
 var speaker = regexp.MustCompile(`(?m)^(\[[^\]\n]* @ 0x[0-9a-f]+\] )+`)
-
-// ErrDiskFull is returned when there is no room for the output.
-var ErrDiskFull = errors.New("the disk is full")
 
 // failure says why a program failed that nobody stopped.
 func failure(program, said string, err error) error {

@@ -275,6 +275,8 @@ func typeByName(name string) string {
 		return "video/mp2t"
 	case ".m4s", ".mp4":
 		return "video/mp4"
+	case ".vtt":
+		return "text/vtt"
 	default:
 		return ""
 	}

@@ -1,12 +1,17 @@
 package worker_test
 
 import (
+	"bufio"
 	"bytes"
 	"context"
+	"fmt"
+	"io"
 	"io/fs"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
+	"syscall"
 	"testing"
 	"time"
 
@@ -15,7 +20,9 @@ import (
 
 	"herald/internal/artifact"
 	"herald/internal/export"
+	"herald/internal/ffmpeg"
 	"herald/internal/job"
+	"herald/internal/progress"
 	"herald/internal/worker"
 )
 
@@ -23,8 +30,9 @@ import (
 const (
 	childURL = "HERALD_TEST_WORKER_URL"
 	childDir = "HERALD_TEST_WORKER_DIR"
-	// childStep is where it halts: of an export, query, rows, whole or stored; of a
-	// callback, called.
+	// childStep is where its jobs halt: exports at query, rows or whole, videos in
+	// the middle of one of their steps, both when all is stored,
+	// callbacks when one has been sent: called.
 	childStep = "HERALD_TEST_WORKER_STEP"
 	victim    = "victim"
 )
@@ -38,6 +46,8 @@ func runChild(url, dir string) error {
 	c := s.config(victim)
 	if step := os.Getenv(childStep); step != "" {
 		c.Exports, c.Store = halting{s.exports, step, s}, haltingStore{c.Store, step, s}
+		c.Reports = progress.New(c.Store, progress.Config{})
+		c.Tools = haltingTools(c.Tools, dir, step)
 	}
 	pool, err := worker.NewTestPool(c, func(ctx context.Context, t worker.Task) ([]artifact.Artifact, error) {
 		if err := os.WriteFile(filepath.Join(t.Folder, "half"), []byte("half a film"), 0o600); err != nil {
@@ -166,7 +176,8 @@ func (s haltingSink) Row(values [][]byte) error {
 	return s.h.at(s.ctx, "rows")
 }
 
-// haltingStore halts before a success is recorded.
+// haltingStore halts before a success is recorded, and when the step of that name
+// has begun to store.
 type haltingStore struct {
 	worker.Store
 
@@ -191,6 +202,14 @@ func (s haltingStore) RecordCallback(
 		return err
 	}
 	return s.Store.RecordCallback(ctx, id, c, complete)
+}
+
+func (s haltingStore) RecordReport(ctx context.Context, id uuid.UUID, r job.Report) (job.Outcome, error) {
+	out, err := s.Store.RecordReport(ctx, id, r)
+	if err == nil && r.Step == "store" {
+		err = (halting{step: s.step, site: s.site}).at(context.WithoutCancel(ctx), "store")
+	}
+	return out, err
 }
 
 // A node is killed at each step of an export. Nobody ever gets half a file; the
@@ -240,7 +259,7 @@ func (b *bench) hear(t *testing.T, channel string) {
 	for {
 		n, err := b.changes.WaitForNotification(ctx)
 		if err != nil {
-			t.Fatalf("waiting for the export to halt: %v", err)
+			t.Fatalf("waiting for the job to halt: %v", err)
 		}
 		if n.Channel == channel {
 			return
@@ -260,4 +279,129 @@ func filesBelow(t *testing.T, dir string) []string {
 		t.Fatal(err)
 	}
 	return files
+}
+
+// haltingPipe is the pipe that a halting ffmpeg has open until it ends.
+const haltingPipe = "pipe"
+
+// haltingTools are programs that run what they are told to, but at the step run
+// ffmpeg without an end, after a word into the pipe.
+func haltingTools(tools ffmpeg.Tools, dir, step string) ffmpeg.Tools {
+	last := map[string]string{"generate": "input", "transcode": "video.mp4", "poster": "poster.jpg", "thumbnails": "thumbnails.jpg"}[step]
+	script := func(name, program, when string) string {
+		path := filepath.Join(dir, name)
+		text := fmt.Sprintf("#!/bin/sh\nfor last; do :; done\nif %s; then\n\texec 3>'%s'\n\techo halted >&3\n"+
+			"\texec '%s' -nostdin -loglevel quiet -re -f lavfi -i testsrc2=size=32x32 -f null -\nfi\nexec '%s' \"$@\"\n",
+			when, filepath.Join(dir, haltingPipe), tools.FFmpeg, program)
+		if err := os.WriteFile(path, []byte(text), 0o700); err != nil {
+			panic(err)
+		}
+		return path
+	}
+	whenProbed := "false"
+	if step == "probe" {
+		whenProbed = "true"
+	}
+	return ffmpeg.Tools{
+		FFmpeg:  script("ffmpeg", tools.FFmpeg, fmt.Sprintf(`[ "$last" = '%s' ]`, last)),
+		FFprobe: script("ffprobe", tools.FFprobe, whenProbed),
+	}
+}
+
+// haltingFFmpeg is this end of the pipe, and one of the other, which keeps it from
+// looking ended.
+type haltingFFmpeg struct {
+	pipe   *bufio.Reader
+	writer *os.File
+}
+
+func (b *bench) openHaltingPipe(t *testing.T) haltingFFmpeg {
+	t.Helper()
+	path := filepath.Join(b.dir, haltingPipe)
+	if err := syscall.Mkfifo(path, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	pipe, err := os.OpenFile(path, os.O_RDONLY|syscall.O_NONBLOCK, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = pipe.Close() })
+	if err := pipe.SetReadDeadline(time.Now().Add(time.Minute)); err != nil {
+		t.Fatal(err)
+	}
+	writer, err := os.OpenFile(path, os.O_WRONLY, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = writer.Close() })
+	return haltingFFmpeg{bufio.NewReader(pipe), writer}
+}
+
+// begins waits until ffmpeg runs without an end.
+func (h haltingFFmpeg) begins(t *testing.T) {
+	t.Helper()
+	if _, err := h.pipe.ReadString('\n'); err != nil {
+		t.Fatalf("ffmpeg did not begin: %v", err)
+	}
+}
+
+// ends waits until no ffmpeg is left.
+func (h haltingFFmpeg) ends(t *testing.T) {
+	t.Helper()
+	if err := h.writer.Close(); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := io.ReadAll(h.pipe); err != nil {
+		t.Errorf("ffmpeg lives on: %v", err)
+	}
+}
+
+// A node is killed in the middle of each step of a video. ffmpeg dies with it,
+// nobody gets half a film, and the next attempt makes a whole one.
+func TestVideoKilledAtEachStep(t *testing.T) {
+	t.Parallel()
+	for _, step := range []string{"generate", "probe", "transcode", "poster", "thumbnails", "store", "stored"} {
+		t.Run(step, func(t *testing.T) {
+			t.Parallel()
+			b := setup(t)
+			if _, err := b.changes.Exec(t.Context(), "LISTEN herald_test"); err != nil {
+				t.Fatal(err)
+			}
+			halted := b.openHaltingPipe(t)
+			args, uploads := `{"source":{"test":{"seconds":1}},"preset":"mp4-480p"}`, 0
+			if step != "generate" {
+				args, uploads = uploadArgs(b.film(t, slices.Concat(tone(), smallPicture())...).ID), 1
+			}
+			child := b.startChild(t, step)
+			j := b.create(t, worker.VideoKind, args)
+			if step == "store" || step == "stored" {
+				b.hear(t, "herald_test")
+			} else {
+				halted.begins(t)
+			}
+			if files, err := b.db.ArtifactsOfJob(t.Context(), j.ID); err != nil || len(files) > 0 {
+				t.Errorf("half a film is offered: %v, %v", files, err)
+			}
+			if err := child.Process.Kill(); err != nil {
+				t.Fatal(err)
+			}
+			_ = child.Wait() // it was killed
+			halted.ends(t)
+			b.exec(t, `UPDATE herald.nodes SET heartbeat_at = heartbeat_at - interval '10 s' WHERE id = $1`, victim)
+			stop := b.run(t, b.config("survivor"), noWork)
+			j = b.awaitState(t, j.ID, job.Succeeded)
+			checkState(t, j, job.Succeeded)
+			stop()
+			files, err := b.db.ArtifactsOfJob(t.Context(), j.ID)
+			if err != nil || len(files) != 4 || j.Attempt != 2 {
+				t.Errorf("attempt %d made %v, %v, want attempt 2 and four files", j.Attempt, files, err)
+			}
+			if left := filesBelow(t, filepath.Join(b.dir, "blobs")); len(left) != len(files)+uploads {
+				t.Errorf("the store has %v, want the four files and the upload", left)
+			}
+			if files := b.files(t); len(files) > 0 {
+				t.Errorf("left behind: %v", files)
+			}
+		})
+	}
 }

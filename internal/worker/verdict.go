@@ -49,9 +49,18 @@ func isPermanent(err error) bool {
 	var invalid *job.InvalidError
 	var panicked *panicError
 	var query *export.QueryError
-	return errors.As(err, &query) || errors.Is(err, export.ErrValue) || errors.Is(err, export.ErrColumns) ||
-		errors.Is(err, ffmpeg.ErrNotMedia) || errors.Is(err, ffmpeg.ErrNoVideo) || errors.Is(err, ffmpeg.ErrNoAudio) ||
-		errors.Is(err, ffmpeg.ErrNothing) || errors.Is(err, errNoInput) || errors.As(err, &invalid) || errors.As(err, &panicked)
+	if errors.As(err, &query) || errors.As(err, &invalid) || errors.As(err, &panicked) {
+		return true
+	}
+	for _, reason := range []error{
+		export.ErrValue, export.ErrColumns, errNoInput, ffmpeg.ErrNotMedia, ffmpeg.ErrNoVideo, ffmpeg.ErrNoAudio, ffmpeg.ErrNothing,
+		ffmpeg.ErrTooLong, ffmpeg.ErrTooLarge,
+	} {
+		if errors.Is(err, reason) {
+			return true
+		}
+	}
+	return false
 }
 
 // explain says what went wrong in a sentence for people.

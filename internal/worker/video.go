@@ -36,7 +36,14 @@ type videoArgs struct {
 			Seconds int `json:"seconds"`
 		} `json:"test"` // or a film that is made for the purpose
 	} `json:"source"`
-	Preset string `json:"preset"`
+	Preset string       `json:"preset"`
+	Trim   *ffmpeg.Trim `json:"trim,omitempty"`
+	FPS    *float64     `json:"fps,omitempty"`
+	CRF    *int         `json:"crf,omitempty"`
+}
+
+func (a videoArgs) options() ffmpeg.Options {
+	return ffmpeg.Options{Trim: a.Trim, FPS: a.FPS, CRF: a.CRF}
 }
 
 // uploadID is an upload's id. It is taken in one spelling alone, by which the
@@ -59,7 +66,8 @@ func parseVideo(args json.RawMessage) (videoArgs, error) {
 	if err := decoder.Decode(&a); err != nil {
 		return a, &job.InvalidError{Field: "args", Reason: err.Error()}
 	}
-	if _, ok := ffmpeg.PresetByName(a.Preset); !ok {
+	preset, ok := ffmpeg.PresetByName(a.Preset)
+	if !ok {
 		var names []string
 		for _, p := range ffmpeg.Presets() {
 			names = append(names, p.Name)
@@ -72,7 +80,16 @@ func parseVideo(args json.RawMessage) (videoArgs, error) {
 	case test != nil && (test.Seconds < 1 || test.Seconds > longestTest):
 		return a, &job.InvalidError{Field: "args.source.test.seconds", Reason: fmt.Sprintf("%d: want 1 to %d", test.Seconds, longestTest)}
 	}
-	return a, nil
+	return a, refusal(a.options().Check(preset))
+}
+
+// refusal is the error of an option as one of args.
+func refusal(err error) error {
+	var option *ffmpeg.OptionError
+	if errors.As(err, &option) {
+		return &job.InvalidError{Field: "args." + option.Option, Reason: option.Reason}
+	}
+	return err
 }
 
 // The steps of a video job.
@@ -112,11 +129,10 @@ type film struct {
 	*video
 	task
 	args   videoArgs
-	preset ffmpeg.Preset
-	input  string // path of the input
-	output string // folder of the output
-	media  ffmpeg.Media
-	strip  ffmpeg.Strip
+	order  ffmpeg.Work
+	output string        // folder of the output
+	length time.Duration // of the output
+	sprite ffmpeg.Sprite
 }
 
 func (v *video) work(ctx context.Context, t task) (product, error) {
@@ -126,26 +142,30 @@ func (v *video) work(ctx context.Context, t task) (product, error) {
 	}
 	preset, _ := ffmpeg.PresetByName(args.Preset)
 	f := &film{
-		video: v, task: t, args: args, preset: preset,
-		input: filepath.Join(t.folder, "input"), output: filepath.Join(t.folder, "output"),
+		video: v, task: t, args: args, output: filepath.Join(t.folder, "output"),
+		order: ffmpeg.Work{Preset: preset, Options: args.options(), Input: filepath.Join(t.folder, "input")},
 	}
 	if err := os.Mkdir(f.output, 0o700); err != nil {
 		return product{}, err
 	}
 	for _, step := range []func(context.Context) error{f.fetch, f.probe, f.transcode, f.thumbnails} {
 		if err := step(ctx); err != nil {
-			return product{}, err
+			return product{}, refusal(err)
 		}
 	}
 	return f.keep(ctx)
 }
 
-// follow turns ffmpeg's progress into the job's, for an output of the length.
+// follow turns ffmpeg's progress into the job's, for an output of the length, or
+// of so many frames. Where neither is known, it says how much is done, and no
+// share.
 func (f *film) follow(length time.Duration, frames int64) func(ffmpeg.Progress) {
 	return func(p ffmpeg.Progress) {
 		var r job.Report
-		if length > 0 {
-			share := p.Share(length)
+		if share := p.Share(length); length > 0 {
+			r.StepProgress = &share
+		} else if frames > 0 {
+			share = min(float64(p.Frame)/float64(frames), 1)
 			r.StepProgress = &share
 		}
 		if left, known := p.Remaining(length); known {
@@ -174,7 +194,7 @@ func (f *film) fetch(ctx context.Context) error {
 		}
 		length := time.Duration(test.Seconds) * time.Second
 		const testRate = 30
-		return f.tools.MakeTest(ctx, length, f.input, f.follow(length, int64(test.Seconds)*testRate))
+		return f.tools.MakeTest(ctx, length, f.order.Input, f.follow(length, int64(test.Seconds)*testRate))
 	}
 	if err := enter(ctx, f.attempt, stepProbe); err != nil {
 		return err
@@ -188,7 +208,10 @@ func (f *film) fetch(ctx context.Context) error {
 	case err != nil:
 		return err
 	}
-	err = getFile(ctx, f.blobs, upload.BlobKey, f.input)
+	if err := f.tools.Limits.Room(f.folder, upload.Size); err != nil {
+		return err
+	}
+	err = getFile(ctx, f.blobs, upload.BlobKey, f.order.Input)
 	if gcerrors.Code(err) == gcerrors.NotFound {
 		return errNoInput
 	}
@@ -199,30 +222,31 @@ func (f *film) probe(ctx context.Context) (err error) {
 	if err := enter(ctx, f.attempt, stepProbe); err != nil {
 		return err
 	}
-	if f.media, err = f.tools.Probe(ctx, f.input); err != nil {
+	if f.order.Media, err = f.tools.Probe(ctx, f.order.Input); err != nil {
 		return err
 	}
-	return f.preset.Check(f.media)
+	return f.order.Check()
 }
 
-func (f *film) transcode(ctx context.Context) error {
+func (f *film) transcode(ctx context.Context) (err error) {
 	if err := enter(ctx, f.attempt, stepTranscode); err != nil {
 		return err
 	}
-	report := f.follow(f.media.Duration, f.media.Frames())
-	length, err := f.tools.Transcode(ctx, f.preset, f.media, f.input, f.output, report)
-	f.media.Duration = length // what is there, whatever the file says of itself
+	if left := f.order.Left(); left != "" {
+		f.attempt.Progress(job.Report{Message: left})
+	}
+	f.length, err = f.tools.Transcode(ctx, f.order, f.output, f.follow(f.order.Length(), f.order.Frames()))
 	return err
 }
 
 func (f *film) thumbnails(ctx context.Context) (err error) {
-	if f.preset.Height == 0 {
+	if f.order.Preset.Height == 0 {
 		return nil
 	}
 	if err := enter(ctx, f.attempt, stepThumbnails); err != nil {
 		return err
 	}
-	f.strip, err = f.tools.Thumbnails(ctx, f.media, f.input, f.folder)
+	f.sprite, err = f.tools.Thumbnails(ctx, f.order, f.length, f.folder)
 	return err
 }
 
@@ -232,40 +256,58 @@ func (f *film) keep(ctx context.Context) (product, error) {
 	if err := enter(ctx, f.attempt, stepStore); err != nil {
 		return product{}, err
 	}
-	var made product
-	keep := f.keepFile
-	if f.preset.Folder {
+	preset, keep := f.order.Preset, f.keepFile
+	if preset.Folder {
 		keep = f.keepFolder
 	}
-	main, err := keep(ctx, f.kind(), filepath.Join(f.output, f.preset.Output), f.fileName(), f.preset.ContentType, nil)
+	main, err := keep(ctx, f.artifact(f.kind(), f.fileName(), preset.ContentType), filepath.Join(f.output, preset.Output))
 	if err != nil {
 		return product{}, err
 	}
-	made.artifacts = append(made.artifacts, main)
-	if f.preset.Height > 0 {
-		strip := fmt.Appendf(nil, `{"columns":%d,"rows":1,"width":%d,"height":%d,"interval_ms":%d}`,
-			f.strip.Columns, f.strip.Width, f.strip.Height, f.strip.Interval.Milliseconds())
-		for _, picture := range []struct {
-			kind, file string
-			details    json.RawMessage
-		}{{artifact.Poster, ffmpeg.PosterFile, nil}, {artifact.Thumbnails, ffmpeg.StripFile, strip}} {
-			a, err := f.keepFile(ctx, picture.kind, filepath.Join(f.folder, picture.file), picture.file, "image/jpeg", picture.details)
-			if err != nil {
-				return product{}, err
-			}
-			made.artifacts = append(made.artifacts, a)
+	made := product{artifacts: []artifact.Artifact{main}}
+	if preset.Height > 0 {
+		pictures, err := f.keepPictures(ctx)
+		if err != nil {
+			return product{}, err
 		}
+		made.artifacts = append(made.artifacts, pictures...)
 	}
 	made.result, err = f.result(made.artifacts)
 	return made, err
 }
 
+// cuesFile says what the sprite shows.
+const cuesFile = "thumbnails.vtt"
+
+// keepPictures keeps the poster, the sprite, and the text that says what it shows.
+func (f *film) keepPictures(ctx context.Context) ([]artifact.Artifact, error) {
+	const picture = "image/jpeg"
+	poster, sprite := f.artifact(artifact.Poster, ffmpeg.PosterFile, picture), f.artifact(artifact.Thumbnails, ffmpeg.SpriteFile, picture)
+	sprite.Details = fmt.Appendf(nil, `{"columns":%d,"rows":%d,"count":%d,"width":%d,"height":%d,"interval_ms":%d}`,
+		f.sprite.Columns, f.sprite.Rows, f.sprite.Count, f.sprite.Width, f.sprite.Height, f.sprite.Interval.Milliseconds())
+	address := "../" + sprite.ID.String() + "/" + sprite.Name // as seen from the text's own address
+	if err := os.WriteFile(filepath.Join(f.folder, cuesFile), f.sprite.WebVTT(address), 0o600); err != nil {
+		return nil, err
+	}
+	made := []artifact.Artifact{poster, sprite, f.artifact(artifact.Cues, cuesFile, "text/vtt")}
+	for i, a := range made {
+		kept, err := f.keepFile(ctx, a, filepath.Join(f.folder, a.Name))
+		if err != nil {
+			return nil, err
+		}
+		made[i] = kept
+	}
+	return made, nil
+}
+
 func (f *film) kind() string {
-	switch {
-	case f.preset.Folder:
+	switch preset := f.order.Preset; {
+	case preset.Folder:
 		return artifact.HLS
-	case f.preset.Height == 0:
+	case preset.Height == 0:
 		return artifact.Audio
+	case !preset.Sound:
+		return artifact.Image
 	default:
 		return artifact.Video
 	}
@@ -274,8 +316,9 @@ func (f *film) kind() string {
 // fileName is what the output is called when somebody saves it: the job's title
 // with the output's extension.
 func (f *film) fileName() string {
-	if f.preset.Folder {
-		return f.preset.Output
+	output := f.order.Preset.Output
+	if f.order.Preset.Folder {
+		return output
 	}
 	const longest = 120
 	name := strings.TrimSuffix(f.job.Title, filepath.Ext(f.job.Title))
@@ -289,22 +332,20 @@ func (f *film) fileName() string {
 		name = strings.ToValidUTF8(name[:longest], "")
 	}
 	if name == "" {
-		return f.preset.Output
+		return output
 	}
-	return name + filepath.Ext(f.preset.Output)
+	return name + filepath.Ext(output)
 }
 
-func (f *film) artifact(kind, name, contentType string, details json.RawMessage) artifact.Artifact {
+func (f *film) artifact(kind, name, contentType string) artifact.Artifact {
 	return artifact.Artifact{
 		ID: uuid.Must(uuid.NewV7()), JobID: f.job.ID, Owner: f.job.Owner, Kind: kind, Name: name, ContentType: contentType,
-		Details: details, CreatedAt: time.Now().UTC().Truncate(time.Microsecond),
+		CreatedAt: time.Now().UTC().Truncate(time.Microsecond),
 	}
 }
 
-func (f *film) keepFile(
-	ctx context.Context, kind, path, name, contentType string, details json.RawMessage,
-) (artifact.Artifact, error) {
-	a := f.artifact(kind, name, contentType, details)
+// keepFile keeps the file at the path as the artifact.
+func (f *film) keepFile(ctx context.Context, a artifact.Artifact, path string) (artifact.Artifact, error) {
 	a.BlobKey = prefix(f.job) + filepath.Base(path)
 	var err error
 	a.Size, a.SHA256, err = putFile(ctx, f.blobs, a.BlobKey, path)
@@ -312,11 +353,8 @@ func (f *film) keepFile(
 }
 
 // keepFolder keeps all files beside the one at the path.
-func (f *film) keepFolder(
-	ctx context.Context, kind, path, name, contentType string, details json.RawMessage,
-) (artifact.Artifact, error) {
-	a := f.artifact(kind, name, contentType, details)
-	a.BlobKey = prefix(f.job) + kind + "/"
+func (f *film) keepFolder(ctx context.Context, a artifact.Artifact, path string) (artifact.Artifact, error) {
+	a.BlobKey = prefix(f.job) + a.Kind + "/"
 	files, err := os.ReadDir(filepath.Dir(path))
 	if err != nil {
 		return a, err
@@ -335,7 +373,7 @@ func (f *film) keepFolder(
 
 // result is what the job's row says of the outcome.
 func (f *film) result(made []artifact.Artifact) (json.RawMessage, error) {
-	width, height := f.preset.Size(f.media)
+	width, height := f.order.Size()
 	views := make([]artifact.View, len(made))
 	for i, a := range made {
 		views[i] = a.View()
@@ -344,6 +382,7 @@ func (f *film) result(made []artifact.Artifact) (json.RawMessage, error) {
 		DurationMS int64           `json:"duration_ms"`
 		Width      int             `json:"width"`
 		Height     int             `json:"height"`
+		Notes      string          `json:"notes,omitempty"` // what of the film is not in it
 		Artifacts  []artifact.View `json:"artifacts"`
-	}{f.media.Duration.Milliseconds(), width, height, views})
+	}{f.length.Milliseconds(), width, height, f.order.Left(), views})
 }

@@ -7,6 +7,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -35,6 +36,13 @@ func TestCheckArgs(t *testing.T) {
 		{"video", `{"source":{"upload":"0199c0de-0000-7000-8000-000000000000","test":{"seconds":20}},"preset":"hls"}`, "args.source"},
 		{"video", `{"source":{"test":{"seconds":0}},"preset":"hls"}`, "args.source.test.seconds"},
 		{"video", `{"source":{"test":{"seconds":601}},"preset":"hls"}`, "args.source.test.seconds"},
+		{"video", `{"source":{"test":{"seconds":9}},"preset":"webm","trim":{"start":1.5,"end":4},"fps":24,"crf":40}`, ""},
+		{"video", `{"source":{"test":{"seconds":9}},"preset":"webm","trim":{"start":-1}}`, "args.trim.start"},
+		{"video", `{"source":{"test":{"seconds":9}},"preset":"webm","trim":{"start":4,"end":4}}`, "args.trim.end"},
+		{"video", `{"source":{"test":{"seconds":9}},"preset":"webm","trim":{"from":4}}`, "args"},
+		{"video", `{"source":{"test":{"seconds":9}},"preset":"webm","fps":0}`, "args.fps"},
+		{"video", `{"source":{"test":{"seconds":9}},"preset":"webm","fps":"24"}`, "args"},
+		{"video", `{"source":{"test":{"seconds":9}},"preset":"audio","crf":20}`, "args.crf"},
 	} {
 		err := worker.CheckArgs(tt.kind, json.RawMessage(tt.args))
 		var invalid *job.InvalidError
@@ -77,10 +85,11 @@ func TestVideo(t *testing.T) {
 	}{
 		{
 			"mp4-720p", 1280, 720,
-			[]string{"video", "poster", "thumbnails"},
+			[]string{"video", "poster", "thumbnails", "cues"},
 			[]string{"generate", "probe", "transcode", "thumbnails", "store"},
 		},
-		{"hls", 1280, 720, []string{"hls", "poster", "thumbnails"}, []string{"generate", "probe", "transcode", "thumbnails", "store"}},
+		{"hls", 1280, 720, []string{"hls", "poster", "thumbnails", "cues"}, []string{"generate", "probe", "transcode", "thumbnails", "store"}},
+		{"gif", 480, 270, []string{"image", "poster", "thumbnails", "cues"}, []string{"generate", "probe", "transcode", "thumbnails", "store"}},
 		{"audio", 0, 0, []string{"audio"}, []string{"generate", "probe", "transcode", "store"}},
 	} {
 		t.Run(tt.preset, func(t *testing.T) {
@@ -221,31 +230,54 @@ func (b *bench) upload(t *testing.T, content []byte) artifact.Artifact {
 	return a
 }
 
-func uploadArgs(id uuid.UUID) string {
-	return fmt.Sprintf(`{"source":{"upload":%q},"preset":"mp4-720p"}`, id)
+func uploadArgs(id uuid.UUID) string { return uploadArgsWith(id, "") }
+
+// uploadArgsWith are args with more of them, such as `,"fps":5`.
+func uploadArgsWith(id uuid.UUID, more string) string {
+	return fmt.Sprintf(`{"source":{"upload":%q},"preset":"mp4-720p"%s}`, id, more)
 }
 
-func TestUploadedVideo(t *testing.T) {
-	t.Parallel()
-	b := setup(t)
+// film makes a film of a second with ffmpeg, and uploads it.
+func (b *bench) film(t *testing.T, args ...string) artifact.Artifact {
+	t.Helper()
 	path := filepath.Join(t.TempDir(), "in.mkv")
-	cmd := exec.CommandContext(t.Context(), b.tools.FFmpeg, "-nostdin", "-loglevel", "error",
-		"-f", "lavfi", "-i", "testsrc2=size=160x120:rate=10:duration=1", path)
-	if out, err := cmd.CombinedOutput(); err != nil {
+	args = slices.Concat([]string{"-nostdin", "-loglevel", "error"}, args, []string{path})
+	if out, err := exec.CommandContext(t.Context(), b.tools.FFmpeg, args...).CombinedOutput(); err != nil {
 		t.Fatalf("%v: %s", err, out)
 	}
 	content, err := os.ReadFile(path)
 	if err != nil {
 		t.Fatal(err)
 	}
-	upload := b.upload(t, content)
+	return b.upload(t, content)
+}
+
+// smallPicture and tone are what a small film is made of.
+func smallPicture() []string {
+	return []string{"-f", "lavfi", "-i", "testsrc2=size=160x120:rate=10:duration=1"}
+}
+
+func tone() []string { return []string{"-f", "lavfi", "-i", "sine=duration=1"} }
+
+func TestUploadedVideo(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	upload := b.film(t, smallPicture()...)
+	content, err := b.blobs.ReadAll(t.Context(), upload.BlobKey)
+	if err != nil {
+		t.Fatal(err)
+	}
 	stop := b.run(t, b.config("w"), noWork)
 	j := b.awaitState(t, b.create(t, "video", uploadArgs(upload.ID)).ID, job.Succeeded)
 	checkState(t, j, job.Succeeded)
 	stop()
 	made, err := b.db.ArtifactsOfJob(t.Context(), j.ID)
-	if err != nil || len(made) != 3 || made[0].Name != "clip.mp4" {
-		t.Errorf("ArtifactsOfJob() = %+v, %v, want three files, the first called clip.mp4", made, err)
+	if err != nil || len(made) != 4 || made[0].Name != "clip.mp4" {
+		t.Fatalf("ArtifactsOfJob() = %+v, %v, want four files, the first called clip.mp4", made, err)
+	}
+	cues, err := b.blobs.ReadAll(t.Context(), made[3].BlobKey)
+	if want := "\n../" + made[2].ID.String() + "/thumbnails.jpg#xywh=0,0,160,120\n"; err != nil || !strings.Contains(string(cues), want) {
+		t.Errorf("the cues are %q, %v, want them to lead to the picture by %q", cues, err, want)
 	}
 	if still, err := b.blobs.ReadAll(t.Context(), upload.BlobKey); err != nil || string(still) != string(content) {
 		t.Errorf("the upload has changed (%v)", err)
@@ -273,6 +305,9 @@ func TestBadInputFailsAtOnce(t *testing.T) {
 		{"another's file", uploadArgs(others.ID), "The uploaded file is not there."},
 		{"no file", uploadArgs(uuid.New()), "The uploaded file is not there."},
 		{"a file that was lost", uploadArgs(lost.ID), "The uploaded file is not there."},
+		{"sound where a picture is wanted", uploadArgs(b.film(t, tone()...).ID), "The file has no picture: choose audio only."},
+		{"a part that is not there", uploadArgsWith(b.film(t, smallPicture()...).ID, `,"trim":{"start":60}`), "Args.trim.start: 1m0s: the file lasts 1s."},
+		{"an option that is not one", uploadArgsWith(others.ID, `,"crf":1`), "Args.crf: 1: want 14 to 40 for MP4 720p."},
 		{"args from another time", `{"codec":"mpeg1"}`, `Args: json: unknown field "codec".`},
 	} {
 		j := b.awaitState(t, b.create(t, "video", tt.args).ID, job.Failed)
@@ -302,5 +337,22 @@ func TestCancelEndsAVideoAndLeavesNothing(t *testing.T) {
 	stop()
 	if keys, files := b.keys(t), b.files(t); len(keys)+len(files) > 0 {
 		t.Errorf("left behind: %v, %v", keys, files)
+	}
+}
+
+// A limit is one of the whole site: another attempt would end the same way.
+func TestLimitEndsAVideo(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	c := b.config("w")
+	c.Tools.Limits.Output = 1000
+	stop := b.run(t, c, noWork)
+	j := b.awaitState(t, b.create(t, "video", uploadArgs(b.film(t, smallPicture()...).ID)).ID, job.Failed)
+	if j.State != job.Failed || j.Attempt != 1 || j.Error != "The output gets too large: more than 1 MB are not allowed." {
+		t.Errorf("the job is %s after attempt %d: %q, want it failed for its size", j.State, j.Attempt, j.Error)
+	}
+	stop()
+	if files := b.files(t); len(files) > 0 {
+		t.Errorf("left behind: %v", files)
 	}
 }
