@@ -156,7 +156,7 @@ func (b *build) api(ctx context.Context, ready func(net.Addr)) error {
 		Broker: follower, Hub: fanout, Presence: tracker, Connections: b.db, Accesses: b.db, Blobs: b.bucket,
 		MaxUpload: int64(b.config.MaxUploadSize), CheckCallback: checkCallback(b.callbacks), Prepare: preparer{b.exports}.prepare,
 		Datasets: b.exports.Datasets(),
-		Presets:  presets(), Ping: b.db.Ping, App: web.App(),
+		Kinds:    kinds(), Ping: b.db.Ping, App: web.App(),
 		Metrics: telemetry.Metrics(sequencing, following, streaming, limiting, refusing, present, eventlog.NewBacklogMetrics(b.db.Backlog),
 			callback.NewMetrics(b.db.Callbacks)),
 		Limits: limits, StreamMetrics: limiting, TrustedProxies: b.config.TrustedProxies,
@@ -236,11 +236,15 @@ func (b *build) worker() error {
 	return nil
 }
 
-// presets lists the ways of processing a video for the API.
-func presets() []httpapi.Preset {
-	var list []httpapi.Preset
-	for _, p := range ffmpeg.Presets() {
-		list = append(list, httpapi.Preset{Name: p.Name, Title: p.Title, Description: p.Description})
+// kinds lists what workers do for the API.
+func kinds() []httpapi.Kind {
+	var list []httpapi.Kind
+	for _, k := range worker.Kinds() {
+		described := httpapi.Kind{Name: k.Name, Title: k.Title, Description: k.Description, Schema: k.Schema}
+		for _, s := range k.Steps {
+			described.Steps = append(described.Steps, httpapi.KindStep(s))
+		}
+		list = append(list, described)
 	}
 	return list
 }

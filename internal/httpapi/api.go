@@ -128,7 +128,7 @@ type Deps struct {
 	CheckCallback func(url string) error
 
 	Datasets []export.Dataset            // what can be exported
-	Presets  []Preset                    // how a video can be processed
+	Kinds    []Kind                      // what Herald's own workers do
 	Ping     func(context.Context) error // reports whether the database answers
 
 	// TrustedProxies are those whose word is taken for where a request comes
@@ -150,13 +150,6 @@ type Deps struct {
 	StreamMetrics *StreamMetrics // is told of the streams; by default nobody is
 
 	MaxUpload int64 // bytes; default 20 GiB
-}
-
-// Preset is one way of processing a video.
-type Preset struct {
-	Name        string `json:"name"`
-	Title       string `json:"title"`
-	Description string `json:"description"`
 }
 
 // api is the handlers. It is not changed after New.
@@ -262,7 +255,7 @@ func (a *api) operations(typed huma.API) {
 	handle(a, typed, http.MethodDelete, "/api/users/{id}/connections", "end-user-connections", "Ask for the end of a user's streams", http.StatusAccepted, a.endUserConnections)
 	handle(a, typed, http.MethodPost, "/api/artifacts/{id}/links", "link-artifact", "Make a link that shows a file to whoever has it", http.StatusCreated, a.linkArtifact)
 	handle(a, typed, http.MethodGet, "/api/exports/datasets", "list-export-datasets", "List what you can export", http.StatusOK, a.exportDatasets)
-	handle(a, typed, http.MethodGet, "/api/video/presets", "list-video-presets", "List the ways of processing a video", http.StatusOK, a.videoPresets)
+	handle(a, typed, http.MethodGet, "/api/kinds", "list-kinds", "List the kinds of job that Herald's workers do", http.StatusOK, a.listKinds)
 }
 
 // maxBody bounds the body of a typed operation, in bytes.

@@ -73,13 +73,6 @@ type (
 			Artifacts []artifact.View `json:"artifacts"`
 		}
 	}
-
-	presetsOut struct {
-		Body struct {
-			Presets   []Preset `json:"presets"`
-			MaxUpload int64    `json:"max_upload_bytes"`
-		}
-	}
 )
 
 func (a *api) listJobs(ctx context.Context, in *listIn) (*listOut, error) {
@@ -304,11 +297,5 @@ func (a *api) jobArtifacts(ctx context.Context, in *jobIn) (*artifactsOut, error
 	for i, file := range list {
 		out.Body.Artifacts[i] = file.View()
 	}
-	return out, nil
-}
-
-func (a *api) videoPresets(context.Context, *struct{}) (*presetsOut, error) {
-	out := &presetsOut{}
-	out.Body.Presets, out.Body.MaxUpload = a.Presets, a.MaxUpload
 	return out, nil
 }

@@ -18,7 +18,7 @@ test("a second user sees nothing of the first one's", async ({ herald, page, bro
 });
 
 test("nobody gets in without a token, or with one that is not ours", async ({ herald, page, request }) => {
-  for (const path of ["/api/jobs", "/api/sse", "/api/session", "/api/video/presets"]) {
+  for (const path of ["/api/jobs", "/api/sse", "/api/session", "/api/kinds"]) {
     expect((await request.get(`http://${herald.address}${path}`)).status()).toBe(401);
   }
   await page.goto(`http://${herald.address}/`);

@@ -35,7 +35,7 @@ test("the tab follows jobs and uploads, and is as before when all is done", () =
   expect(document.title).toBe("50\u00a0% · clip.mov – Herald");
   expect(icon.href).toMatch(/^data:image\/svg/);
 
-  uploads.add([new File(["x"], "next.mov")], "webm", 10);
+  uploads.add([new File(["x"], "next.mov")], { preset: "webm" }, 10);
   expect(document.title).toBe("25\u00a0% · 2 jobs – Herald");
   uploads.close();
 

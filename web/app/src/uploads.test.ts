@@ -60,7 +60,7 @@ function file(name: string, size = 100): File {
 
 test("a file becomes a job as soon as it is there", async () => {
   const t = setup();
-  t.uploads.add([file("a.mov")], "webm", 1000);
+  t.uploads.add([file("a.mov")], { preset: "webm" }, 1000);
   t.sent[0]?.done();
   await vi.waitFor(() => {
     expect(t.onJob).toHaveBeenCalledWith(jobOf());
@@ -75,7 +75,7 @@ test("a file becomes a job as soon as it is there", async () => {
 
 test("two are sent at once, the others wait for their turn", async () => {
   const t = setup();
-  t.uploads.add([file("a"), file("b"), file("c")], "webm", 1000);
+  t.uploads.add([file("a"), file("b"), file("c")], { preset: "webm" }, 1000);
   expect(t.states()).toEqual(["a uploading", "b uploading", "c waiting"]);
   t.sent[0]?.done();
   await vi.waitFor(() => {
@@ -86,7 +86,7 @@ test("two are sent at once, the others wait for their turn", async () => {
 test("progress and speed are told, and never more than the file's size", () => {
   const clock = vi.spyOn(performance, "now").mockReturnValue(0);
   const t = setup();
-  t.uploads.add([file("a", 10_000)], "webm", 100_000);
+  t.uploads.add([file("a", 10_000)], { preset: "webm" }, 100_000);
   t.sent[0]?.progress(1000);
   expect(t.uploads.items()[0]).toMatchObject({ loaded: 1000, speed: 0 });
   clock.mockReturnValue(1000);
@@ -99,7 +99,7 @@ test("progress and speed are told, and never more than the file's size", () => {
 
 test("a file above the limit or without content is refused before it is sent", () => {
   const t = setup();
-  t.uploads.add([file("large", 2000), file("empty", 0)], "webm", 1000);
+  t.uploads.add([file("large", 2000), file("empty", 0)], { preset: "webm" }, 1000);
   expect(t.states()).toEqual(["large refused", "empty refused"]);
   expect(t.uploads.items()[0]?.error).toMatch(/limit is 1.0.kB/);
   expect(t.sent).toEqual([]);
@@ -107,7 +107,7 @@ test("a file above the limit or without content is refused before it is sent", (
 
 test("cancelling stops the sending and lets the next one go", async () => {
   const t = setup();
-  t.uploads.add([file("a"), file("b"), file("c")], "webm", 1000);
+  t.uploads.add([file("a"), file("b"), file("c")], { preset: "webm" }, 1000);
   t.uploads.cancel(t.uploads.items()[0]?.id ?? 0);
   expect(t.sent[0]?.signal?.aborted).toBe(true);
   await vi.waitFor(() => {
@@ -118,7 +118,7 @@ test("cancelling stops the sending and lets the next one go", async () => {
 
 test("one that failed says so, and goes again when asked", async () => {
   const t = setup();
-  t.uploads.add([file("a")], "webm", 1000);
+  t.uploads.add([file("a")], { preset: "webm" }, 1000);
   t.sent[0]?.fail(new TypeError("network"));
   await vi.waitFor(() => {
     expect(t.states()).toEqual(["a failed"]);
@@ -131,7 +131,7 @@ test("one that failed says so, and goes again when asked", async () => {
 test("a file that is there already is not sent again when only its job could not be started", async () => {
   const t = setup();
   t.api.startJob.mockRejectedValueOnce(new TypeError("network"));
-  t.uploads.add([file("a")], "webm", 1000);
+  t.uploads.add([file("a")], { preset: "webm" }, 1000);
   t.sent[0]?.done();
   await vi.waitFor(() => {
     expect(t.states()).toEqual(["a failed"]);
@@ -145,7 +145,7 @@ test("a file that is there already is not sent again when only its job could not
 
 test("closing stops all of them", () => {
   const t = setup();
-  t.uploads.add([file("a"), file("b"), file("c")], "webm", 1000);
+  t.uploads.add([file("a"), file("b"), file("c")], { preset: "webm" }, 1000);
   t.uploads.close();
   expect(t.uploads.items()).toEqual([]);
   expect(t.sent.map((s) => s.signal?.aborted)).toEqual([true, true]);

@@ -1,12 +1,14 @@
 import type { Artifact, HeraldClient, Job } from "@herald/client";
 import { bytes } from "./format";
 import { messageOf } from "./live";
+import type { VideoArgs } from "./video";
 
 /** A file on its way to the server. */
 export interface Upload {
   readonly id: number;
   readonly file: File;
-  readonly preset: string;
+  /** What is to become of it. */
+  readonly args: VideoArgs;
   readonly state: "waiting" | "uploading" | "starting" | "failed" | "refused";
   readonly loaded: number;
   /** Bytes a second over the last few seconds; 0 while it is not known. */
@@ -57,7 +59,7 @@ export class Uploads {
   };
 
   /** Adds files; one above the limit is refused here, before it is sent. */
-  add(files: Iterable<File>, preset: string, limit: number): void {
+  add(files: Iterable<File>, args: VideoArgs, limit: number): void {
     const added = Array.from(files, (file): Upload => {
       const error =
         file.size > limit
@@ -68,7 +70,7 @@ export class Uploads {
       return {
         id: ++this.#lastId,
         file,
-        preset,
+        args,
         state: error === "" ? "waiting" : "refused",
         loaded: 0,
         speed: 0,
@@ -103,7 +105,7 @@ export class Uploads {
     }
   }
 
-  async #send({ id, file, preset }: Upload): Promise<void> {
+  async #send({ id, file, args }: Upload): Promise<void> {
     const abort = new AbortController();
     this.#aborts.set(id, abort);
     try {
@@ -113,7 +115,7 @@ export class Uploads {
       const job = await this.#api.startJob({
         kind: "video",
         title: file.name,
-        args: { source: { upload: artifact.id }, preset },
+        args: { source: { upload: artifact.id }, ...args },
       });
       this.#onJob(job);
       this.#forget(id);

@@ -5,7 +5,18 @@ export interface VideoResult {
   readonly durationMs: number;
   readonly width: number;
   readonly height: number;
+  /** What of the video is not in the result, in words. */
+  readonly notes: string;
   readonly artifacts: readonly Artifact[];
+}
+
+/** The args of a video job but for its source. */
+export interface VideoArgs {
+  readonly preset: string;
+  /** In seconds. */
+  readonly trim?: { readonly start: number; readonly end?: number };
+  readonly fps?: number;
+  readonly crf?: number;
 }
 
 /** Small pictures of the video at equal distances, in one image. */
@@ -13,9 +24,10 @@ export interface Sprite {
   readonly url: string;
   readonly columns: number;
   readonly rows: number;
+  /** How many of its places are filled. */
+  readonly count: number;
   readonly width: number;
   readonly height: number;
-  readonly intervalMs: number;
 }
 
 /** The result of a finished video job; undefined for any other job. */
@@ -26,6 +38,7 @@ export function videoResult(job: Job): VideoResult | undefined {
     durationMs: numberOf(result["duration_ms"]),
     width: numberOf(result["width"]),
     height: numberOf(result["height"]),
+    notes: typeof result["notes"] === "string" ? result["notes"] : "",
     artifacts: result["artifacts"] as Artifact[],
   };
 }
@@ -50,15 +63,17 @@ export function spriteOf(artifacts: readonly Artifact[]): Sprite | undefined {
   const artifact = artifacts.find((a) => a.kind === "thumbnails");
   const details: unknown = artifact?.details;
   if (artifact === undefined || !isRecord(details)) return undefined;
+  const columns = numberOf(details["columns"]);
+  const rows = numberOf(details["rows"]);
   const sprite = {
     url: artifact.url,
-    columns: numberOf(details["columns"]),
-    rows: numberOf(details["rows"]),
+    columns,
+    rows,
+    count: numberOf(details["count"]) || columns * rows,
     width: numberOf(details["width"]),
     height: numberOf(details["height"]),
-    intervalMs: numberOf(details["interval_ms"]),
   };
-  return sprite.columns > 0 && sprite.rows > 0 && sprite.intervalMs > 0 ? sprite : undefined;
+  return sprite.columns > 0 && sprite.rows > 0 ? sprite : undefined;
 }
 
 /** A number among what a worker reports besides the known fields, such as fps. */

@@ -1,5 +1,5 @@
 import { HeraldError } from "./error.js";
-import type { Artifact, Job, JobPage, JobState, LogEvent, Presets, Session } from "./wire.js";
+import type { Artifact, Job, JobKinds, JobPage, JobState, LogEvent, Session } from "./wire.js";
 
 /** How a client reaches its server. */
 export interface ClientOptions {
@@ -95,9 +95,9 @@ export class HeraldClient {
     return this.#json("GET", `/api/jobs/${encodeURIComponent(id)}/artifacts`);
   }
 
-  /** How a video can be processed. */
-  presets(): Promise<Presets> {
-    return this.#json("GET", "/api/video/presets");
+  /** What Herald's workers can do. */
+  kinds(): Promise<JobKinds> {
+    return this.#json("GET", "/api/kinds");
   }
 
   /**

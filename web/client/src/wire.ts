@@ -95,16 +95,19 @@ export interface Session {
   readonly expires_at: string;
 }
 
-/** One way of processing a video. */
-export interface Preset {
+/** A kind of job that Herald's own workers do. */
+export interface JobKind {
   readonly name: string;
   readonly title: string;
   readonly description: string;
+  /** What its args are: JSON Schema 2020-12. */
+  readonly schema: unknown;
+  readonly steps: readonly { readonly name: string; readonly title: string }[];
 }
 
-/** The ways of processing a video, and how large an upload may be. */
-export interface Presets {
-  readonly presets: readonly Preset[];
+/** The kinds of job, and how large an upload may be. */
+export interface JobKinds {
+  readonly kinds: readonly JobKind[];
   readonly max_upload_bytes: number;
 }
 

@@ -117,6 +117,7 @@ function Succeeded(props: JobViewProps & { readonly result: VideoResult }): Reac
       <div className="flex min-w-0 flex-1 flex-col justify-between gap-4">
         <Head job={job} heading={heading} />
         {inFull && media !== undefined && <Result job={job} result={result} media={media} />}
+        {result.notes !== "" && <p className="text-sm text-soft">{result.notes}</p>}
         <div className="flex flex-wrap items-center justify-end gap-2">
           {media !== undefined && <Download artifact={media} />}
           <JobActions job={job} />

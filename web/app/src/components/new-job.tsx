@@ -2,27 +2,33 @@ import { type ReactElement, useContext, useRef, useState } from "react";
 import { useDesk } from "../desk";
 import { bytes } from "../format";
 import { messageOf } from "../live";
+import { argsOf, untouched } from "../options";
+import type { VideoArgs } from "../video";
 import { Button } from "./button";
 import { Choice } from "./choice";
 import { DropOverlay } from "./drop-overlay";
 import { FilmIcon, UploadIcon } from "./icons";
 import { PresetsContext, useChosenPreset } from "./presets";
+import { VideoOptions } from "./video-options";
 
-/** Where jobs begin: a preset, then files or a test video. */
+/** Where jobs begin: a preset and its options, then files or a test video. */
 export function NewJob({ onPresetsAgain }: { readonly onPresetsAgain: () => void }): ReactElement {
   const { uploads } = useDesk();
-  const { status, error, presets, maxUploadBytes } = useContext(PresetsContext);
+  const { status, error: loadError, presets, maxUploadBytes } = useContext(PresetsContext);
   const [preset, choosePreset] = useChosenPreset(presets);
+  const [form, setForm] = useState(untouched);
   const chosen = presets.find((p) => p.name === preset);
+  const args = argsOf(chosen, preset, form);
+  const error = "error" in args ? args.error : "";
   const add = (files: Iterable<File>) => {
-    uploads.add(files, preset, maxUploadBytes);
+    if (!("error" in args)) uploads.add(files, args, maxUploadBytes);
   };
 
   return (
     <section aria-label="New job" className="rounded-2xl bg-card p-4 ring-1 ring-line sm:p-5">
       {status === "failed" ? (
         <p role="alert" className="flex flex-wrap items-center gap-3 text-sm text-bad">
-          The choice of formats could not be read. {error}
+          The choice of formats could not be read. {loadError}
           <Button onClick={onPresetsAgain}>Try again</Button>
         </p>
       ) : (
@@ -37,9 +43,10 @@ export function NewJob({ onPresetsAgain }: { readonly onPresetsAgain: () => void
           <p className="text-sm text-soft">{chosen?.description}</p>
         </div>
       )}
+      <VideoOptions preset={chosen} form={form} onChange={setForm} error={error} />
       <div className="mt-4 grid gap-4 md:grid-cols-[1fr_auto]">
         <DropZone limit={maxUploadBytes} onFiles={add} />
-        <TestVideo preset={preset} />
+        <TestVideo args={args} />
       </div>
       <DropOverlay what={chosen?.title ?? ""} onFiles={add} />
     </section>
@@ -96,19 +103,20 @@ const lengths = [
 ] as const;
 
 /** Starts a job on a video that the server makes, for those who have none at hand. */
-function TestVideo({ preset }: { readonly preset: string }): ReactElement {
+function TestVideo({ args }: { readonly args: VideoArgs | { readonly error: string } }): ReactElement {
   const { client, store } = useDesk();
   const [seconds, setSeconds] = useState<(typeof lengths)[number]["value"]>("20");
   const [busy, setBusy] = useState(false);
   const [error, setError] = useState("");
 
   const start = async () => {
+    if ("error" in args) return;
     setBusy(true);
     setError("");
     try {
       const length = lengths.find((l) => l.value === seconds)?.label ?? "";
-      const args = { source: { test: { seconds: Number(seconds) } }, preset };
-      store.put(await client.startJob({ kind: "video", title: `Test video, ${length}`, args }));
+      const source = { test: { seconds: Number(seconds) } };
+      store.put(await client.startJob({ kind: "video", title: `Test video, ${length}`, args: { source, ...args } }));
     } catch (err) {
       setError(messageOf(err));
     } finally {
@@ -135,7 +143,7 @@ function TestVideo({ preset }: { readonly preset: string }): ReactElement {
         onClick={() => {
           void start();
         }}
-        why={busy ? "Starting it." : undefined}
+        why={busy ? "Starting it." : "error" in args ? args.error : undefined}
         className="w-full"
       >
         <FilmIcon />

@@ -24,6 +24,9 @@ export function Player({ title, media, poster, sprite, durationMs, aspect }: Pla
     if (video.current !== null) video.current.currentTime = ms / 1000;
   };
 
+  if (kind === "image") {
+    return <img src={url} alt={title} className="mx-auto max-h-[70vh] rounded-lg" />;
+  }
   if (kind === "audio") {
     return <audio controls preload="metadata" src={url} aria-label={title} className="w-full" />;
   }

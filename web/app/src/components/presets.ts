@@ -1,9 +1,7 @@
 import type { HeraldClient } from "@herald/client";
 import { createContext, useCallback, useContext, useEffect, useState } from "react";
 import { messageOf } from "../live";
-
-/** A way to convert a video, as the server offers it. */
-export type Preset = Awaited<ReturnType<HeraldClient["presets"]>>["presets"][number];
+import { type Preset, presetsOf } from "../presets";
 
 /** What the server offers. */
 export interface Presets {
@@ -23,10 +21,11 @@ export function useLoadedPresets(client: HeraldClient): [Presets, () => void] {
   const [tries, setTries] = useState(0);
   useEffect(() => {
     let current = true;
-    client.presets().then(
+    client.kinds().then(
       (answer) => {
         if (!current) return;
-        setPresets({ status: "ready", error: "", presets: answer.presets, maxUploadBytes: answer.max_upload_bytes });
+        const presets = presetsOf(answer.kinds);
+        setPresets({ status: "ready", error: "", presets, maxUploadBytes: answer.max_upload_bytes });
       },
       (err: unknown) => {
         if (current) setPresets({ ...nothingYet, status: "failed", error: messageOf(err) });

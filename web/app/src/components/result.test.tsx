@@ -2,7 +2,7 @@ import type { Artifact, Job } from "@herald/client";
 import { expect, test, vi } from "vitest";
 import { button, click, jobOf, noon, render } from "../testing";
 import { JobView } from "./job-view";
-import { tilesOf } from "./strip";
+import { tileAt, tilesOf } from "./strip";
 
 function artifact(kind: string, name: string, details: Artifact["details"] = null): Artifact {
   return {
@@ -51,7 +51,7 @@ test("a finished video shows its poster, and plays where it is", async () => {
   const player = open.querySelector("video");
   expect(player?.getAttribute("src")).toBe(video.url);
   expect(player?.getAttribute("poster")).toBe(poster.url);
-  expect(open.querySelectorAll("figure [aria-hidden] > div")).toHaveLength(10);
+  expect(open.querySelectorAll("figure [aria-hidden] > div > div")).toHaveLength(10);
 });
 
 test("sound has its player at once", () => {
@@ -75,11 +75,11 @@ test("a playlist is not offered as if it were the film", () => {
 });
 
 test("the strip shows a dozen pictures at most, evenly spread, and no empty ones", () => {
-  const sprite = { url: "", columns: 10, rows: 10, width: 160, height: 90, intervalMs: 1000 };
-  expect(tilesOf(sprite, 3_200)).toEqual([0, 1, 2, 3]);
-  expect(tilesOf(sprite, 1)).toEqual([0]);
-  const long = tilesOf(sprite, 200_000);
+  const sprite = { url: "", columns: 10, rows: 10, count: 4, width: 160, height: 90 };
+  expect(tilesOf(sprite)).toEqual([0, 1, 2, 3]);
+  const long = tilesOf({ ...sprite, count: 100 });
   expect(long).toHaveLength(12);
   expect(long[0]).toBe(4);
   expect(long.at(-1)).toBe(95);
+  expect([0, 0.49, 1].map((share) => tileAt(sprite, share))).toEqual([0, 1, 3]);
 });

@@ -1,14 +1,17 @@
 import type { Artifact, Job } from "@herald/client";
-import type { ReactElement } from "react";
+import { type ReactElement, useState } from "react";
 import { bytes, position } from "../format";
 import { spriteOf, type VideoResult } from "../video";
 import { linkLook } from "./button";
 import { DownloadIcon, PlayIcon } from "./icons";
 import { Player } from "./player";
+import { shareAt, tileAt, tileStyle } from "./strip";
 
-/** The artifact that is played: the video, or the sound. */
+const played = ["video", "hls", "audio", "image"];
+
+/** The artifact that is played: the video, the sound, or the moving picture. */
 export function mediaOf(result: VideoResult): Artifact | undefined {
-  return result.artifacts.find((a) => a.kind === "video" || a.kind === "hls" || a.kind === "audio");
+  return result.artifacts.find((a) => played.includes(a.kind));
 }
 
 interface ResultProps {
@@ -37,24 +40,38 @@ interface ResultPosterProps {
   readonly onPlay: () => void;
 }
 
-/** The first look at a video: its poster, which opens the player. */
+/** The first look at a video: its poster, which opens the player. The pointer leafs through the video. */
 export function ResultPoster({ job, result, onPlay }: ResultPosterProps): ReactElement {
   const poster = posterOf(result);
+  const sprite = spriteOf(result.artifacts);
+  const [at, setAt] = useState<number>();
   return (
     <button
       type="button"
       onClick={onPlay}
+      onMouseMove={(event) => {
+        setAt(shareAt(event));
+      }}
+      onMouseLeave={() => {
+        setAt(undefined);
+      }}
       aria-label={`Play ${job.title}`}
       className="group relative aspect-video w-full shrink-0 self-start overflow-hidden rounded-lg bg-well sm:w-48"
     >
       {poster !== undefined && <img src={poster} alt="" loading="lazy" className="size-full object-contain" />}
+      {sprite !== undefined && at !== undefined && (
+        <span aria-hidden="true" className="absolute inset-0 flex justify-center bg-well">
+          <span className="h-full max-w-full" style={tileStyle(sprite, tileAt(sprite, at))} />
+          <span className="absolute bottom-0 left-0 h-0.5 bg-accent" style={{ width: `${String(at * 100)}%` }} />
+        </span>
+      )}
       <span className="absolute inset-0 grid place-items-center">
         <span className="grid size-11 place-items-center rounded-full bg-black/60 text-white transition-transform group-hover:scale-110">
           <PlayIcon size={20} />
         </span>
       </span>
       <span className="absolute right-1.5 bottom-1.5 rounded bg-black/75 px-1.5 text-xs leading-5 text-white tabular-nums">
-        {position(result.durationMs)}
+        {position((at ?? 1) * result.durationMs)}
       </span>
     </button>
   );

@@ -42,7 +42,7 @@ export function UploadList(): ReactElement | null {
 
 function UploadRow({ upload }: { readonly upload: Upload }): ReactElement {
   const { uploads } = useDesk();
-  const preset = usePresetTitle(upload.preset);
+  const preset = usePresetTitle(upload.args.preset);
   const { file, state } = upload;
   const underWay = isUnderWay(upload);
   const share = file.size > 0 ? upload.loaded / file.size : 0;
