@@ -8,7 +8,7 @@ import (
 
 type jobsCmd struct {
 	output
-	Only []string `help:"Measure these alone: river, reporter." enum:"river,reporter" placeholder:"NAME"`
+	Only []string `help:"Measure these alone: river, reporter, video." enum:"river,reporter,video" placeholder:"NAME"`
 }
 
 // Run measures and prints.
@@ -24,6 +24,7 @@ func (c *jobsCmd) Run(ctx context.Context) error {
 		measure func() ([]figure, error)
 	}{
 		{"river", func() ([]figure, error) { return riverFigures(ctx, server, c.Quick) }},
+		{"video", func() ([]figure, error) { return videoFigures(ctx, server.URL("postgres"), c.Quick) }},
 		{"reporter", func() ([]figure, error) { return reporterFigures(ctx, server) }},
 	} {
 		if len(c.Only) > 0 && !slices.Contains(c.Only, m.name) {
