@@ -74,7 +74,7 @@ web-check: $(npm_stamp) ## look at the web code's formatting, types and lint
 	$(npm) run check
 
 .PHONY: generate
-generate: $(sqlc) ## write the generated code anew: queries and the OpenAPI document
+generate: $(sqlc) ## write the generated code anew: queries, the OpenAPI and AsyncAPI documents, the schemas of notifications
 	$(sqlc) generate
 	go test ./internal/httpapi -run TestOpenAPI -update
 

@@ -11,10 +11,6 @@ WHERE id IN (
     WHERE live.user_id = @user_id AND live.closed_at IS NULL AND live.close_asked_at IS NULL
     ORDER BY live.id FOR NO KEY UPDATE);
 
--- name: ConnectionCountAddressed :one
--- Counts the open streams, on all nodes, that follow any of the topics.
-SELECT count(*) FROM herald.connections WHERE closed_at IS NULL AND topics && @topics::text[];
-
 -- name: ConnectionCountByNode :many
 -- Counts each node's open streams.
 SELECT node, count(*) FROM herald.connections WHERE closed_at IS NULL GROUP BY node ORDER BY node;

@@ -3,6 +3,10 @@
 SELECT fingerprint, answer FROM herald.idempotency_keys
 WHERE scope = @scope AND key = @key AND expires_at > now();
 
+-- name: KeyGetTaken :one
+-- Reads the answer that was given under a key that could not be taken a moment ago.
+SELECT fingerprint, answer FROM herald.idempotency_keys WHERE scope = @scope AND key = @key;
+
 -- name: KeyInsert :execrows
 -- Keeps the answer under the key, unless there is one that has not expired. A transaction that is about to keep one is
 -- waited for.

@@ -7,10 +7,3 @@ VALUES (@event_id, @type, @topics, @job_id, @job_version, @actor, @created_at, @
 -- Counts what waits in the outbox, up to a bound, and reads how long its oldest row has.
 SELECT (SELECT count(*) FROM (SELECT FROM herald.outbox LIMIT @bound) counted) AS waiting,
     coalesce((SELECT extract(epoch FROM clock_timestamp() - o.created_at) FROM herald.outbox o ORDER BY o.id LIMIT 1), 0)::double precision AS oldest_s;
-
--- name: OutboxInsertMany :exec
--- Puts events of no job into the outbox, in the order of the arrays. The topics of each are joined by commas, which no
--- topic contains.
-INSERT INTO herald.outbox (event_id, type, topics, actor, payload)
-SELECT unnest(@event_ids::uuid[]), unnest(@types::text[]), string_to_array(unnest(@topics::text[]), ','), @actor::text,
-    unnest(@payloads::text[])::json;

@@ -42,8 +42,8 @@ func compareBatches(ctx context.Context, modes []*mode, p plan) ([]figure, error
 			user := event.UserTopic(fmt.Sprintf("user-%d", writer*size+i))
 			publication.Notices[i] = event.Notice{Type: "notification.bench", Topics: []event.Topic{user}, Payload: text}
 		}
-		ids, err := m.db.Publish(ctx, publication)
-		return len(ids), err
+		published, err := m.db.Publish(ctx, publication)
+		return len(published.IDs), err
 	})
 	if err != nil {
 		return nil, err

@@ -32,6 +32,7 @@ const (
 	watch
 	disconnect
 	acknowledge
+	publish
 	deeds // how many there are
 )
 
@@ -64,6 +65,7 @@ func policy() [deeds]rule {
 		watch:          {own, not, all, all, all, "see who is there"},
 		disconnect:     {own, not, all, not, all, "end a stream"},
 		acknowledge:    {own, own, own, own, own, "acknowledge a stream"},
+		publish:        {not, not, all, not, all, "publish an event"},
 	}
 }
 
@@ -178,3 +180,7 @@ func (p Principal) MayDisconnect(user string) bool { return p.may(disconnect, p.
 // MayAcknowledge reports whether the principal may say how far it has come on its
 // streams.
 func (p Principal) MayAcknowledge() bool { return p.may(acknowledge, true) }
+
+// MayPublish reports whether the principal may publish events of its own, to
+// whomever it likes.
+func (p Principal) MayPublish() bool { return p.may(publish, false) }

@@ -200,6 +200,7 @@ func (b *Broker) frame(e event.Event) (*hub.Frame, error) {
 	}
 	return &hub.Frame{
 		Seq: e.Seq, Type: e.Type, Topics: e.Topics, JobID: e.JobID, Metadata: event.MetadataOf(e.Payload), Bytes: bytes,
+		Expires: e.Expires(),
 	}, nil
 }
 

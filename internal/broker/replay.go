@@ -67,12 +67,9 @@ func (r *Replay) Next(ctx context.Context) ([]*hub.Frame, error) {
 	return r.pass(frames), err
 }
 
-// pass lets through what the subscriber's filter does.
+// pass lets through what the subscriber's filter does, unless it has expired.
 func (r *Replay) pass(frames []*hub.Frame) []*hub.Frame {
-	if r.filter == nil {
-		return frames
-	}
-	return slices.DeleteFunc(frames, func(f *hub.Frame) bool { return !r.filter.Match(f.Type, f.Metadata) })
+	return slices.DeleteFunc(frames, func(f *hub.Frame) bool { return !r.filter.Match(f.Type, f.Metadata) || f.Expired() })
 }
 
 // remember returns a page from memory, if memory goes back so far.

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"strconv"
+	"time"
 
 	"github.com/google/uuid"
 )
@@ -28,6 +29,51 @@ type Publication struct {
 	Actor   string // who asks; not empty
 	Key     string // idempotency key, the actor's own; empty for none
 	Notices []Notice
+
+	KeyLife time.Duration // how long the key is remembered; default the database's
+	Request []byte        // what tells the request from others under its key; default its notices
+}
+
+// Submission is a Publication that was checked: the log takes its events.
+type Submission struct {
+	Actor       string
+	Key         string // empty for none
+	KeyLife     time.Duration
+	Fingerprint []byte // of a request with a key
+	Events      []Pending
+}
+
+// Published is what became of a Publication.
+type Published struct {
+	IDs       []uuid.UUID // of its events, in their order
+	Repeated  bool        // the key was seen, and the events are those of the first time
+	Addressed []int       // how many streams follow a topic of each event; nil when that is not known
+}
+
+// Submission checks the publication. Its error is one of Events.
+func (p Publication) Submission() (Submission, error) {
+	events, err := p.Events()
+	if err != nil {
+		return Submission{}, err
+	}
+	s := Submission{Actor: p.Actor, Key: p.Key, KeyLife: p.KeyLife, Events: events}
+	switch {
+	case p.Key == "":
+	case p.Request != nil:
+		s.Fingerprint = Fingerprint(new("request"), new(string(p.Request)))
+	default:
+		s.Fingerprint = FingerprintOf(events)
+	}
+	return s, nil
+}
+
+// IDs are those of the events.
+func (s Submission) IDs() []uuid.UUID {
+	ids := make([]uuid.UUID, len(s.Events))
+	for i, e := range s.Events {
+		ids[i] = e.ID
+	}
+	return ids
 }
 
 // Events returns the publication's events, each with a new id, or what the log
@@ -70,7 +116,10 @@ func (n Notice) event(actor string) (Pending, error) {
 		}
 		p.Topics = append(p.Topics, parsed)
 	}
-	return p, p.Check()
+	if err := p.Check(); err != nil {
+		return p, err
+	}
+	return p, checkNotification(p.Type, p.Payload)
 }
 
 // FingerprintOf identifies a request to publish the events, whatever their ids.

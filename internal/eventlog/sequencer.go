@@ -78,7 +78,7 @@ func (c *Config) setDefaults() {
 	}
 }
 
-func orDefault[T int | float64 | time.Duration](value, otherwise T) T {
+func orDefault[T int | int64 | float64 | time.Duration](value, otherwise T) T {
 	if value > 0 {
 		return value
 	}

@@ -4,6 +4,7 @@ package httpapi
 
 import (
 	"context"
+	_ "embed"
 	"encoding/json"
 	"io/fs"
 	"log/slog"
@@ -118,6 +119,8 @@ type Deps struct {
 
 	Connections Connections
 	Accesses    Accesses
+	Publisher   Publisher
+	Addressees  Addressees
 
 	// Prepare returns the args of a job of the kind as they are to be recorded, if
 	// the principal may start it for the owner: a new one, or one that has ended,
@@ -199,6 +202,8 @@ func New(d Deps) http.Handler {
 
 	read(r, "/healthz", a.health)
 	read(r, "/readyz", a.ready)
+	read(r, "/openapi.json", document(openAPIText))
+	read(r, "/asyncapi.json", document(asyncAPIText))
 	r.Post("/api/session", a.signIn)
 	r.With(a.authenticateOrTicket).Get("/api/sse", a.stream)
 	r.Group(a.fileRoutes)
@@ -248,6 +253,8 @@ func (a *api) operations(typed huma.API) {
 	handle(a, typed, http.MethodGet, "/api/jobs/{id}/commands", "get-commands", "Wait for what the job's worker is to do", http.StatusOK, a.commands)
 	handle(a, typed, http.MethodPost, "/api/tickets", "make-ticket", "Make a ticket that opens one stream", http.StatusCreated, a.makeTicket)
 	handle(a, typed, http.MethodPost, "/api/sse/ack", "ack-stream", "Say how far you have come on your stream", http.StatusNoContent, a.ack)
+	handle(a, typed, http.MethodPost, "/api/sse/message", "publish", "Publish an event", http.StatusOK, a.sendMessage)
+	handle(a, typed, http.MethodPost, "/api/sse/messages", "publish-many", "Publish events, all or none", http.StatusOK, a.sendMessages)
 	handle(a, typed, http.MethodGet, "/api/connections", "list-connections", "List streams, newest first", http.StatusOK, a.listConnections)
 	handle(a, typed, http.MethodGet, "/api/connections/{id}", "get-connection", "Look at a stream", http.StatusOK, a.getConnection)
 	handle(a, typed, http.MethodDelete, "/api/connections/{id}", "end-connection", "Ask for a stream's end", http.StatusAccepted, a.endConnection)
@@ -283,6 +290,24 @@ func problemResponse(to huma.API) *huma.Response {
 	schema := to.OpenAPI().Components.Schemas.Schema(reflect.TypeFor[Problem](), true, "Problem")
 	return &huma.Response{
 		Description: "A problem", Content: map[string]*huma.MediaType{problemType: {Schema: schema}},
+	}
+}
+
+// What the API and its events are, as the tests of OpenAPI and AsyncAPI wrote it
+// out.
+var (
+	//go:embed openapi.json
+	openAPIText []byte
+	//go:embed asyncapi.json
+	asyncAPIText []byte
+)
+
+// document answers with a document that everybody may read.
+func document(text []byte) http.HandlerFunc {
+	return func(w http.ResponseWriter, _ *http.Request) {
+		w.Header().Set("Content-Type", "application/json")
+		w.Header().Set("Cache-Control", "no-cache")
+		_, _ = w.Write(text)
 	}
 }
 

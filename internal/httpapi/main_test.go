@@ -121,6 +121,9 @@ func start(t *testing.T, db *postgres.DB, change ...func(*httpapi.Deps)) *server
 		Prepare: prepare, Ping: db.Ping, Kinds: []httpapi.Kind{{Name: "test", Schema: json.RawMessage(`{}`), Steps: []httpapi.KindStep{}}},
 	}
 	deps.Connections, deps.Accesses = db, db
+	publisher := eventlog.NewPublisher(db, presence.NewAudience(db), eventlog.PublisherConfig{})
+	group.Go(func() error { return publisher.Run(ctx) })
+	deps.Publisher, deps.Addressees = publisher, db
 	for _, c := range change {
 		c(&deps)
 	}

@@ -31,6 +31,10 @@ import (
 // else gets anything but a 401 from any other route.
 func matrix() map[string]string {
 	return map[string]string{
+		"GET /openapi.json":         "open",
+		"HEAD /openapi.json":        "open",
+		"GET /asyncapi.json":        "open",
+		"HEAD /asyncapi.json":       "open",
 		"GET /healthz":              "open",
 		"HEAD /healthz":             "open",
 		"GET /readyz":               "open",
@@ -49,6 +53,8 @@ func matrix() map[string]string {
 		"DELETE /api/session":       "204 204 204 204 204 204",
 		"POST /api/tickets":         "201 201 201 201 201 201",
 		"GET /api/sse":              "400 403 403 403 400 400", // the cursor is looked at last, and bad
+		"POST /api/sse/message":     "403 403 403 200 403 200",
+		"POST /api/sse/messages":    "403 403 403 200 403 200",
 		"POST /api/sse/ack":         "404 404 404 404 404 404", // there is no such stream
 		"POST /api/uploads":         "201 201 403 201 403 201",
 		"GET /api/video/presets":    "200 200 200 200 200 200",
@@ -87,6 +93,8 @@ func asks() map[string]ask {
 	return map[string]ask{
 		"GET /api/sse":                   {query: "?topic=user:demo&lastEventId=x"},
 		"POST /api/sse/ack":              {body: `{"client_id":"` + uuid.NewString() + `","seq":0}`},
+		"POST /api/sse/message":          {query: "?dry_run=1", body: `{"event":"a.b","to":{"all":true}}`},
+		"POST /api/sse/messages":         {query: "?dry_run=1", body: `{"messages":[{"event":"a.b","to":{"all":true}}]}`},
 		"POST /api/uploads":              {query: "?name=a.txt", body: "x"},
 		"POST /api/jobs":                 {body: `{"kind":"test","title":"x","args":{}}`},
 		"POST /api/attempts":             {body: `{"kinds":["none"]}`},

@@ -17,6 +17,7 @@ import (
 	"herald/internal/artifact"
 	"herald/internal/auth"
 	"herald/internal/event"
+	"herald/internal/eventlog"
 	"herald/internal/hub"
 	"herald/internal/job"
 	"herald/internal/presence"
@@ -56,6 +57,8 @@ func problemTable() []problemRow {
 		{event.ErrActor, http.StatusUnprocessableEntity, "bad-actor", "The actor's name is malformed", true},
 		{event.ErrPayload, http.StatusUnprocessableEntity, "bad-payload", "The payload is not taken", true},
 		{event.ErrPublication, http.StatusUnprocessableEntity, "bad-publication", "There are no events, or too many", true},
+		{errTarget, http.StatusUnprocessableEntity, "no-target", "The message is for nobody", false},
+		{eventlog.ErrBusy, http.StatusServiceUnavailable, "busy", "Herald has no room for it now", false},
 		{event.ErrKey, http.StatusBadRequest, "bad-idempotency-key", "The idempotency key is malformed", true},
 		{event.ErrKeyReused, http.StatusUnprocessableEntity, "idempotency-key-reused", "The idempotency key is that of another request", false},
 		{job.ErrNotFound, http.StatusNotFound, "not-found", "There is no such job", false},

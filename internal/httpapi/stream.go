@@ -414,13 +414,30 @@ func (s *streamServer) open(o opening) []byte {
 		Head: o.from, Resumed: o.snapshot == nil,
 	})
 	if o.reset != "" {
-		b = appendJSON(b, "", streamReset, map[string]string{"reason": o.reset})
+		b = appendJSON(b, "", streamReset, resetData{o.reset})
 	}
 	if o.snapshot != nil {
-		b = appendJSON(b, o.from.String(), streamSnapshot, map[string][]job.Job{"jobs": o.snapshot})
+		b = appendJSON(b, o.from.String(), streamSnapshot, snapshotData{o.snapshot})
 	}
 	return b
 }
+
+// What a stream says of itself.
+type (
+	resetData struct {
+		Reason string `json:"reason" doc:"Why it begins anew: what the client had is worth nothing."`
+	}
+	snapshotData struct {
+		Jobs []job.Job `json:"jobs" doc:"The active ones of the stream's topics."`
+	}
+	expiringData struct {
+		ExpiresAt time.Time `json:"expires_at" doc:"When the client's token does."`
+	}
+	closingData struct {
+		RetryMS int64 `json:"retry_ms" doc:"When the client is to come back."`
+	}
+	expiredData struct{}
+)
 
 // openData is what stream.open says.
 type openData struct {
@@ -439,14 +456,14 @@ func StreamWords() hub.Words {
 	return hub.Words{
 		Heartbeat: sse.AppendHeartbeat(nil),
 		Expiring: func(expires time.Time) []byte {
-			return appendJSON(nil, "", streamExpiring, map[string]time.Time{"expires_at": expires})
+			return appendJSON(nil, "", streamExpiring, expiringData{expires})
 		},
-		Expired: func() []byte { return appendJSON(nil, "", streamExpired, struct{}{}) },
+		Expired: func() []byte { return appendJSON(nil, "", streamExpired, expiredData{}) },
 		// Each client comes back after a time of its own, so that the clients of a node
 		// that stops do not all come at once.
 		Closing: func() []byte {
 			retry := 100*time.Millisecond + rand.N(closingSpread)
-			return appendJSON(sse.AppendRetry(nil, retry), "", streamClosing, map[string]int64{"retry_ms": retry.Milliseconds()})
+			return appendJSON(sse.AppendRetry(nil, retry), "", streamClosing, closingData{retry.Milliseconds()})
 		},
 	}
 }

@@ -94,7 +94,11 @@ type Frame struct {
 	JobID    uuid.UUID
 	Metadata event.Metadata
 	Bytes    []byte
+	Expires  time.Time // streams do not get it after that; zero for never
 }
+
+// Expired reports whether it is too late to send the frame.
+func (f *Frame) Expired() bool { return !f.Expires.IsZero() && time.Now().After(f.Expires) }
 
 // Stream is what the hub knows of one client's stream.
 type Stream struct {

@@ -254,7 +254,7 @@ func (s *shard) deliver(c *conn, f *Frame) {
 		return
 	}
 	c.last = f.Seq
-	if c.filter.Match(f.Type, f.Metadata) {
+	if c.filter.Match(f.Type, f.Metadata) && !f.Expired() {
 		s.enqueue(c, f)
 	}
 }

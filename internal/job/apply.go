@@ -332,15 +332,31 @@ func (j Job) tell(t event.Type, actor string, now time.Time) (Outcome, error) {
 	case event.JobProgress, event.JobMessage:
 		data = j.Moving()
 	case event.JobDeleted:
-		data = struct {
-			ID       uuid.UUID       `json:"id"`
-			Version  int64           `json:"version"`
-			Metadata json.RawMessage `json:"metadata,omitempty"`
-		}{j.ID, j.Version, j.Metadata}
+		data = Deleted{j.ID, j.Version, j.Metadata}
 	default:
 	}
 	pending, err := j.pending(t, actor, data, now)
 	return Outcome{Job: j, Event: pending}, err
+}
+
+// Deleted is what is told of a job that is gone.
+type Deleted struct {
+	ID       uuid.UUID       `json:"id"`
+	Version  int64           `json:"version"`
+	Metadata json.RawMessage `json:"metadata,omitempty"`
+}
+
+// LateReport is what is told of a report that came too late.
+type LateReport struct {
+	ID       uuid.UUID       `json:"id"`
+	Attempt  int             `json:"attempt"`            // the report's
+	State    State           `json:"state"`              // the job's
+	Reported State           `json:"reported,omitempty"` // the report's
+	Progress *float64        `json:"progress,omitempty"`
+	Step     string          `json:"step,omitempty"`
+	Message  string          `json:"message,omitempty"`
+	Error    string          `json:"error,omitempty"`
+	Metadata json.RawMessage `json:"metadata,omitempty"` // the job's, as on all of its events
 }
 
 // late keeps a report that came too late. It goes to those who follow the job
@@ -350,17 +366,9 @@ func (j Job) late(r Report, now time.Time) (Outcome, error) {
 	if r.Heartbeat() {
 		return Outcome{Job: j, Late: true}, nil
 	}
-	pending, err := j.pending(event.JobLateReport, Herald, struct {
-		ID       uuid.UUID       `json:"id"`
-		Attempt  int             `json:"attempt"`
-		State    State           `json:"state"`
-		Reported State           `json:"reported,omitempty"`
-		Progress *float64        `json:"progress,omitempty"`
-		Step     string          `json:"step,omitempty"`
-		Message  string          `json:"message,omitempty"`
-		Error    string          `json:"error,omitempty"`
-		Metadata json.RawMessage `json:"metadata,omitempty"` // the job's, as on all of its events
-	}{j.ID, r.Attempt, j.State, r.State, r.Progress, r.Step, r.Message, r.Error, j.Metadata}, now)
+	pending, err := j.pending(event.JobLateReport, Herald, LateReport{
+		j.ID, r.Attempt, j.State, r.State, r.Progress, r.Step, r.Message, r.Error, j.Metadata,
+	}, now)
 	if err != nil {
 		return Outcome{}, err
 	}

@@ -24,7 +24,7 @@ func (db *DB) RecordAccess(ctx context.Context, a auth.Access) error {
 	if err := e.Check(); err != nil {
 		return fmt.Errorf("record an access: %w", err)
 	}
-	if _, err := insertMany(ctx, db.queries(), e.Actor, []event.Pending{e}); err != nil {
+	if _, err := db.PublishOne(ctx, event.Submission{Actor: e.Actor, Events: []event.Pending{e}}); err != nil {
 		return fmt.Errorf("record an access: %w", err)
 	}
 	return nil

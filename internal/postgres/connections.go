@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net/netip"
 	"strconv"
+	"strings"
 	"time"
 
 	"github.com/google/uuid"
@@ -113,14 +114,35 @@ func (db *DB) CloseUserConnections(ctx context.Context, user, actor string) (int
 	return int(n), nil
 }
 
-// Addressed counts the open connections, on all nodes, that follow any of the
-// topics.
-func (db *DB) Addressed(ctx context.Context, of []event.Topic) (int, error) {
-	n, err := db.queries().ConnectionCountAddressed(ctx, texts(of))
-	if err != nil {
-		return 0, fmt.Errorf("count the connections that follow topics: %w", err)
+// CountAddressed counts for each set of topics the open connections, on all
+// nodes, that follow any of them.
+func (db *DB) CountAddressed(ctx context.Context, sets [][]event.Topic) ([]int, error) {
+	joined := make([]string, len(sets))
+	for i, set := range sets {
+		joined[i] = strings.Join(texts(set), ",") // no topic has a comma
 	}
-	return int(n), nil
+	rows, err := db.pool.Query(ctx, `
+SELECT (SELECT count(*) FROM herald.connections c WHERE c.closed_at IS NULL AND c.topics && string_to_array(s.topics, ','))
+FROM unnest($1::text[]) WITH ORDINALITY AS s (topics, nth) ORDER BY s.nth`, joined)
+	var counts []int
+	if err == nil {
+		counts, err = pgx.CollectRows(rows, pgx.RowTo[int])
+	}
+	if err != nil {
+		return nil, fmt.Errorf("count the connections that follow topics: %w", err)
+	}
+	return counts, nil
+}
+
+// ListAddressed lists open connections, on all nodes, that follow any of the
+// topics: the newest, at most so many.
+func (db *DB) ListAddressed(ctx context.Context, topics []event.Topic, limit int) ([]presence.Connection, error) {
+	list, err := db.connections(ctx, `SELECT `+connectionColumns+` FROM herald.connections
+WHERE closed_at IS NULL AND topics && $1::text[] ORDER BY id DESC LIMIT $2`, texts(topics), limit)
+	if err != nil {
+		return nil, fmt.Errorf("list the connections that follow topics: %w", err)
+	}
+	return list, nil
 }
 
 // ConnectionStatistics counts what is open.

@@ -352,8 +352,8 @@ func TestAddressedCountsOpenConnections(t *testing.T) {
 		{[]event.Topic{"user:bob", "user:dem"}, 0},
 		{nil, 0},
 	} {
-		if n, err := db.Addressed(t.Context(), tt.topics); n != tt.want || err != nil {
-			t.Errorf("Addressed(%v) = %d, %v, want %d", tt.topics, n, err, tt.want)
+		if n, err := db.CountAddressed(t.Context(), [][]event.Topic{tt.topics, tt.topics}); err != nil || n[0] != tt.want || n[1] != tt.want {
+			t.Errorf("CountAddressed(%v) = %d, %v, want %d", tt.topics, n, err, tt.want)
 		}
 	}
 }

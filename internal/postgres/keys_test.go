@@ -51,11 +51,11 @@ func asks(db *postgres.DB, j job.Job) map[string]ask {
 			return *a.EventID, nil
 		},
 		"Go publishes": func(ctx context.Context, tx pgx.Tx, key string) (uuid.UUID, error) {
-			ids, err := db.PublishTx(ctx, tx, publication(key))
+			published, err := db.PublishTx(ctx, tx, publication(key))
 			if err != nil {
 				return uuid.Nil, err
 			}
-			return ids[0], nil
+			return published.IDs[0], nil
 		},
 		"SQL publishes": func(ctx context.Context, tx pgx.Tx, key string) (uuid.UUID, error) {
 			return sqlPublish(ctx, tx, publication(key))

@@ -1,15 +1,20 @@
 package postgres
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"strings"
+	"time"
 
 	"github.com/google/uuid"
 	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgconn"
 
 	"herald/internal/event"
+	"herald/internal/eventlog"
 	"herald/internal/postgres/dbsqlc"
 )
 
@@ -23,73 +28,183 @@ type publishAnswer struct {
 // order, and returns their ids; for a key that was seen, those of the first
 // time. The error is one of event.Publication.Events or event.ErrKeyReused, and
 // nothing was written then.
-func (db *DB) Publish(ctx context.Context, p event.Publication) ([]uuid.UUID, error) {
-	events, err := p.Events()
+func (db *DB) Publish(ctx context.Context, p event.Publication) (event.Published, error) {
+	s, err := p.Submission()
 	if err != nil {
-		return nil, err
+		return event.Published{}, err
 	}
-	if p.Key == "" { // one statement is a transaction of its own, and saves two round trips
-		return insertMany(ctx, db.queries(), p.Actor, events)
+	return db.PublishOne(ctx, s)
+}
+
+// PublishOne is Publish of a publication that was checked.
+func (db *DB) PublishOne(ctx context.Context, s event.Submission) (event.Published, error) {
+	results, err := db.publish(ctx, db.pool, []event.Submission{s}, 0)
+	if err != nil {
+		return event.Published{}, err
 	}
-	var ids []uuid.UUID
-	err = db.inTx(ctx, func(tx pgx.Tx) error {
-		var err error
-		ids, err = db.publishTx(ctx, tx, p, events)
-		return err
-	})
-	return ids, err
+	return results[0].Published, results[0].Err
 }
 
 // PublishTx is Publish in the caller's transaction, which is fit for use after
 // one of those errors. What is above READ COMMITTED also gets Postgres' 40001
 // when the key was taken since its snapshot; it is then to be tried again as a
 // whole.
-func (db *DB) PublishTx(ctx context.Context, tx pgx.Tx, p event.Publication) ([]uuid.UUID, error) {
-	events, err := p.Events()
+func (db *DB) PublishTx(ctx context.Context, tx pgx.Tx, p event.Publication) (event.Published, error) {
+	s, err := p.Submission()
 	if err != nil {
-		return nil, err
+		return event.Published{}, err
 	}
-	return db.publishTx(ctx, tx, p, events)
+	results, err := db.publish(ctx, tx, []event.Submission{s}, 0)
+	if err != nil {
+		return event.Published{}, err
+	}
+	return results[0].Published, results[0].Err
 }
 
-func (db *DB) publishTx(ctx context.Context, tx pgx.Tx, p event.Publication, events []event.Pending) ([]uuid.UUID, error) {
-	use := keyUse{scope: "publish:" + p.Actor, key: p.Key}
-	if p.Key != "" {
-		use.fingerprint = event.FingerprintOf(events)
+// lockNotAvailable is Postgres' word for a lock that was not waited for any
+// longer.
+const lockNotAvailable = "55P03"
+
+// groupPatience is how long a group waits for a lock, such as that on a key
+// which a transaction of somebody else's has taken and not committed.
+const groupPatience = 100 * time.Millisecond
+
+// PublishGroup publishes several publications in one transaction, each with a
+// result of its own; no two have the same actor and key. The error is
+// eventlog.ErrApart when nothing was written because of one of them, which is
+// left to be found by publishing each by itself.
+func (db *DB) PublishGroup(ctx context.Context, group []event.Submission) ([]eventlog.Result, error) {
+	results, err := db.publish(ctx, db.pool, group, groupPatience)
+	refused, ok := errors.AsType[*pgconn.PgError](err)
+	switch {
+	case ok && len(group) > 1:
+		return nil, fmt.Errorf("%w: %w", eventlog.ErrApart, err)
+	case ok && refused.Code == lockNotAvailable:
+		return nil, fmt.Errorf("%w: %w", eventlog.ErrLocked, err)
 	}
-	answer, err := db.takeKey(ctx, tx, use, publishAnswer{EventIDs: idsOf(events)})
+	return results, err
+}
+
+// publicationInsert takes the keys of publications, and puts into the outbox the
+// events of those whose keys were free, in order; it returns the places of the
+// others. Keys are taken in their order, so that no two groups wait for each
+// other. The patience stands before the locks, for this transaction alone; empty,
+// it stays what it is.
+const publicationInsert = `
+WITH patience AS MATERIALIZED (
+    SELECT set_config('lock_timeout', coalesce(nullif($1, ''), current_setting('lock_timeout')), TRUE) AS set
+), asked AS MATERIALIZED (
+    SELECT a.* FROM patience, unnest($2::integer[], $3::text[], $4::text[], $5::bytea[], $6::text[], $7::double precision[])
+        AS a (place, scope, key, fingerprint, answer, lifetime_s)
+    WHERE patience.set IS NOT NULL
+), taken AS (
+    INSERT INTO herald.idempotency_keys AS seen (scope, key, fingerprint, answer, expires_at)
+    SELECT a.scope, a.key, a.fingerprint, a.answer::json, now() + make_interval(secs => a.lifetime_s)
+    FROM asked a ORDER BY a.scope, a.key
+    ON CONFLICT (scope, key) DO UPDATE SET
+        fingerprint = excluded.fingerprint, answer = excluded.answer, created_at = excluded.created_at, expires_at = excluded.expires_at
+    WHERE seen.expires_at <= now()
+    RETURNING seen.scope, seen.key
+), repeated AS MATERIALIZED (
+    SELECT a.place FROM asked a WHERE NOT EXISTS (SELECT FROM taken t WHERE t.scope = a.scope AND t.key = a.key)
+), inserted AS (
+    INSERT INTO herald.outbox (event_id, type, topics, actor, payload)
+    SELECT e.id, e.type, string_to_array(e.topics, ','), ($8::text[])[e.place], e.payload::json
+    FROM unnest($9::integer[], $10::uuid[], $11::text[], $12::text[], $13::text[]) WITH ORDINALITY
+        AS e (place, id, type, topics, payload, nth)
+    WHERE e.place NOT IN (SELECT r.place FROM repeated r)
+    ORDER BY e.nth
+)
+SELECT place FROM repeated`
+
+// insertion is the arguments of publicationInsert, column by column.
+type insertion struct {
+	keyed                 []int32 // places, from 1 on
+	scopes, keys, answers []string
+	fingerprints          [][]byte
+	lifetimes             []float64
+
+	actors                  []string
+	places                  []int32 // of the events' publications
+	ids                     []uuid.UUID
+	types, topics, payloads []string
+}
+
+func (in *insertion) add(s event.Submission, lifetime time.Duration) error {
+	in.actors = append(in.actors, s.Actor)
+	place := int32(len(in.actors))
+	if s.Key != "" {
+		answer, err := json.Marshal(publishAnswer{EventIDs: s.IDs()})
+		if err != nil {
+			return fmt.Errorf("encode an answer: %w", err)
+		}
+		in.keyed = append(in.keyed, place)
+		in.scopes = append(in.scopes, scopeOf(s))
+		in.keys = append(in.keys, s.Key)
+		in.fingerprints = append(in.fingerprints, s.Fingerprint)
+		in.answers = append(in.answers, string(answer))
+		in.lifetimes = append(in.lifetimes, lifetime.Seconds())
+	}
+	for _, e := range s.Events {
+		in.places = append(in.places, place)
+		in.ids = append(in.ids, e.ID)
+		in.types = append(in.types, string(e.Type))
+		in.topics = append(in.topics, strings.Join(texts(e.Topics), ",")) // no topic has a comma
+		in.payloads = append(in.payloads, string(e.Payload))
+	}
+	return nil
+}
+
+func scopeOf(s event.Submission) string { return "publish:" + s.Actor }
+
+// publish publishes the group in one statement, which is a transaction of its own
+// unless the caller has one.
+func (db *DB) publish(ctx context.Context, to dbsqlc.DBTX, group []event.Submission, patience time.Duration) ([]eventlog.Result, error) {
+	var in insertion
+	results := make([]eventlog.Result, len(group))
+	for i, s := range group {
+		lifetime := s.KeyLife
+		if lifetime <= 0 {
+			lifetime = db.keyLifetime
+		}
+		if err := in.add(s, lifetime); err != nil {
+			return nil, err
+		}
+		results[i].Published.IDs = s.IDs()
+	}
+	var wait string
+	if patience > 0 {
+		wait = fmt.Sprintf("%dms", patience.Milliseconds())
+	}
+	rows, err := to.Query(ctx, publicationInsert, wait, in.keyed, in.scopes, in.keys, in.fingerprints, in.answers, in.lifetimes,
+		in.actors, in.places, in.ids, in.types, in.topics, in.payloads)
+	var repeated []int32
+	if err == nil {
+		repeated, err = pgx.CollectRows(rows, pgx.RowTo[int32])
+	}
 	if err != nil {
-		return nil, err
+		return nil, fmt.Errorf("publish %d events: %w", len(in.ids), err)
 	}
-	if answer == nil {
-		return insertMany(ctx, dbsqlc.New(tx), p.Actor, events)
+	for _, place := range repeated {
+		results[place-1] = firstResult(ctx, to, group[place-1])
 	}
+	return results, nil
+}
+
+// firstResult is what became of the publication whose key this one has.
+func firstResult(ctx context.Context, from dbsqlc.DBTX, s event.Submission) eventlog.Result {
+	row, err := dbsqlc.New(from).KeyGetTaken(ctx, dbsqlc.KeyGetTakenParams{Scope: scopeOf(s), Key: s.Key})
 	var first publishAnswer
-	if err := json.Unmarshal(answer, &first); err != nil {
-		return nil, fmt.Errorf("read the first answer: %w", err)
+	switch {
+	case err != nil:
+		err = fmt.Errorf("look an idempotency key up: %w", err)
+	case !bytes.Equal(row.Fingerprint, s.Fingerprint):
+		err = event.ErrKeyReused
+	default:
+		err = json.Unmarshal(row.Answer, &first)
 	}
-	return first.EventIDs, nil
-}
-
-// insertMany puts events of one actor's into the outbox in one statement,
-// however many they are, and returns their ids.
-func insertMany(ctx context.Context, q *dbsqlc.Queries, actor string, events []event.Pending) ([]uuid.UUID, error) {
-	params := dbsqlc.OutboxInsertManyParams{EventIds: idsOf(events), Actor: actor}
-	for _, e := range events {
-		params.Types = append(params.Types, string(e.Type))
-		params.Topics = append(params.Topics, strings.Join(texts(e.Topics), ","))
-		params.Payloads = append(params.Payloads, string(e.Payload))
+	if err != nil {
+		return eventlog.Result{Err: err}
 	}
-	if err := q.OutboxInsertMany(ctx, params); err != nil {
-		return nil, fmt.Errorf("insert %d events: %w", len(events), err)
-	}
-	return params.EventIds, nil
-}
-
-func idsOf(events []event.Pending) []uuid.UUID {
-	ids := make([]uuid.UUID, len(events))
-	for i, e := range events {
-		ids[i] = e.ID
-	}
-	return ids
+	return eventlog.Result{Published: event.Published{IDs: first.EventIDs, Repeated: true}}
 }

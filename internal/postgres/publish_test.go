@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 	"testing"
@@ -12,12 +13,14 @@ import (
 	"unicode/utf8"
 
 	"github.com/google/go-cmp/cmp"
+	"github.com/google/go-cmp/cmp/cmpopts"
 	"github.com/google/uuid"
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgconn"
 	"pgregory.net/rapid"
 
 	"herald/internal/event"
+	"herald/internal/eventlog"
 	"herald/internal/postgres"
 )
 
@@ -32,10 +35,11 @@ func TestPublishManyInTheirOrder(t *testing.T) {
 			Payload: json.RawMessage(fmt.Sprintf(` {"i":%d, "t":"<\u00e9>,{}" }`, i)),
 		})
 	}
-	ids, err := db.Publish(t.Context(), p)
+	published, err := db.Publish(t.Context(), p)
 	if err != nil {
 		t.Fatal(err)
 	}
+	ids := published.IDs
 	drain(t, db)
 	events, err := db.Events(t.Context(), 0, len(ids)+1)
 	if err != nil || len(events) != len(ids) {
@@ -75,12 +79,12 @@ func TestPublicationsFromSQLAndGoAreTwins(t *testing.T) {
 	db := open(t)
 	rapid.Check(t, func(rt *rapid.T) {
 		p := anyPublication(rt)
-		ids, goErr := db.Publish(t.Context(), p)
+		published, goErr := db.Publish(t.Context(), p)
 		goKind, goField := kindOf(rt, goErr)
 		if goErr == nil && p.Key != "" {
 			again, err := sqlPublish(t.Context(), db.Pool(), p)
-			if err != nil || again != ids[0] {
-				rt.Fatalf("SQL again, after Go: %s, %v, want %s", again, err, ids[0])
+			if err != nil || again != published.IDs[0] {
+				rt.Fatalf("SQL again, after Go: %s, %v, want %s", again, err, published.IDs[0])
 			}
 			p.Key += "'" // the twin's own
 		}
@@ -95,11 +99,11 @@ func TestPublicationsFromSQLAndGoAreTwins(t *testing.T) {
 		if id.Version() != 7 {
 			rt.Fatalf("event id %s is not a UUIDv7", id)
 		}
-		if diff := cmp.Diff(outboxRow(t, db, ids[0]), outboxRow(t, db, id)); diff != "" {
+		if diff := cmp.Diff(outboxRow(t, db, published.IDs[0]), outboxRow(t, db, id)); diff != "" {
 			rt.Fatalf("-Go +SQL:\n%s", diff)
 		}
-		if again, err := db.Publish(t.Context(), p); p.Key != "" && (err != nil || again[0] != id) {
-			rt.Fatalf("Go again, after SQL: %s, %v, want %s", again, err, id)
+		if again, err := db.Publish(t.Context(), p); p.Key != "" && (err != nil || !again.Repeated || again.IDs[0] != id) {
+			rt.Fatalf("Go again, after SQL: %+v, %v, want %s", again, err, id)
 		}
 	})
 }
@@ -136,11 +140,94 @@ func anyPublication(t *rapid.T) event.Publication {
 	if rapid.Bool().Draw(t, "keyed") {
 		p.Key = uuid.NewString() + rapid.SampledFrom([]string{"", "ü", strings.Repeat("k", event.MaxKey-37)}).Draw(t, "key")
 	}
+	if rapid.Bool().Draw(t, "a notification") {
+		n.Type = rapid.SampledFrom(event.Notifications()).Draw(t, "of type")
+		n.Payload = anyNotification(t, n.Type)
+	}
 	if rapid.Bool().Draw(t, "faulty") {
 		fault := rapid.SampledFrom(publishFaults()).Draw(t, "fault")
 		fault(&p, n)
 	}
 	return p
+}
+
+// anyNotification has some of the members that the type knows, with values that
+// are good, or near the edge of it.
+func anyNotification(t *rapid.T, of event.Type) json.RawMessage {
+	var schemas map[event.Type]struct {
+		Properties map[string]struct{ Enum []string }
+		Required   []string
+	}
+	if err := json.Unmarshal(event.NotificationSchemas(), &schemas); err != nil {
+		t.Fatal(err)
+	}
+	s := schemas[of]
+	names := slices.Sorted(maps.Keys(s.Properties))
+	values := []string{
+		`"x"`, `""`, `"12.50"`, `"EUR"`, `"eur"`, `"12.50\n"`, `"` + strings.Repeat("ö", 200) + `"`, `"` + strings.Repeat("x", 3001) + `"`, `null`, `true`, `[]`, ` { } `,
+		`{"a":{"b":[1]}}`, `0`, `-0`, `1`, `-1`, `1.0`, `0.30000000000000004`, `1.0000000000000000001`, `5e-324`, `1e99`, `1E+400`, `31536000000`, `31536000001`,
+		`9223372036854775807`, `12345678901234567890`, `"2026-01-02T03:04:05Z"`, `"2026-01-02T03:04:05.123456+05:45"`, `"2026-13-02T03:04:05Z"`, `"2026-01-02"`,
+		`"\ud83d\ude00"`,
+	}
+	var members []string
+	for _, name := range append(names, "other", "") {
+		required := slices.Contains(s.Required, name)
+		if !required && rapid.IntRange(0, 5).Draw(t, "has "+name) > 0 || required && rapid.IntRange(0, 19).Draw(t, "lacks "+name) == 0 {
+			continue
+		}
+		good := `"x"`
+		if enum := s.Properties[name].Enum; enum != nil {
+			good = `"` + enum[0] + `"`
+		}
+		value := rapid.SampledFrom(values).Draw(t, name)
+		if known := map[string]string{"amount": `"12.50"`, "currency": `"EUR"`}[name]; known != "" {
+			good = known
+		}
+		if required && rapid.IntRange(0, 9).Draw(t, "good "+name) > 0 {
+			value = good
+		}
+		members = append(members, fmt.Sprintf("%q: %s", name, value))
+	}
+	if rapid.IntRange(0, 9).Draw(t, "twice") == 0 && len(members) > 0 {
+		members = append(members, members[0])
+	}
+	return json.RawMessage("{" + strings.Join(members, ",") + "}")
+}
+
+// SQL has the schemas that Go has.
+func TestNotificationSchemasOfSQLAndGoAreTwins(t *testing.T) {
+	t.Parallel()
+	db := open(t)
+	var schemas map[string]any
+	if err := json.Unmarshal(event.NotificationSchemas(), &schemas); err != nil {
+		t.Fatal(err)
+	}
+	for kind, schema := range schemas {
+		var bySQL any
+		if err := db.Pool().QueryRow(t.Context(), "SELECT herald.notification_schema($1)", kind).Scan(&bySQL); err != nil {
+			t.Fatal(err)
+		}
+		if diff := cmp.Diff(forMachines(schema), bySQL); diff != "" {
+			t.Errorf("%s: make a migration that brings the schema up to date: -Go +SQL:\n%s", kind, diff)
+		}
+	}
+}
+
+// forMachines is the schema without what is for people.
+func forMachines(v any) any {
+	of, ok := v.(map[string]any)
+	if !ok {
+		return v
+	}
+	for name, value := range of {
+		_, text := value.(string)
+		if none, ok := value.(map[string]any); name == "description" && text || name == "additionalProperties" && ok && len(none) == 0 {
+			delete(of, name)
+			continue
+		}
+		of[name] = forMachines(value)
+	}
+	return of
 }
 
 func publishFaults() []func(*event.Publication, *event.Notice) {
@@ -263,5 +350,92 @@ func TestARoleNeedsTheGrantAndNoOther(t *testing.T) {
 		WHERE p.pronamespace = 'herald'::regnamespace AND a.grantee = 0
 			AND p.proname ~ '^(report|publish|refuse|check|key|job|plan|topic|fingerprint|time_text|uuid_v7)'`); n != 0 {
 		t.Errorf("everybody may execute %d of Herald's functions", n)
+	}
+}
+
+// A group's publications have each a result of their own, and a transaction that
+// holds one's key holds up that one alone.
+func TestAGroupIsOneTransactionWithAResultForEach(t *testing.T) {
+	t.Parallel()
+	db := open(t)
+	submission := func(text, key string) event.Submission {
+		p := notice(text)
+		p.Key = key
+		s, err := p.Submission()
+		if err != nil {
+			t.Fatal(err)
+		}
+		return s
+	}
+	seen := submission("seen", "seen")
+	if _, err := db.PublishOne(t.Context(), seen); err != nil {
+		t.Fatal(err)
+	}
+	two := submission("two", "")
+	two.Events = append(two.Events, submission("three", "").Events...)
+	group := []event.Submission{submission("one", "z"), submission("seen", "seen"), two, submission("other", "seen"), submission("four", "a")}
+	results, err := db.PublishGroup(t.Context(), group)
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := []eventlog.Result{
+		{Published: event.Published{IDs: group[0].IDs()}}, {Published: event.Published{IDs: seen.IDs(), Repeated: true}},
+		{Published: event.Published{IDs: two.IDs()}}, {Err: event.ErrKeyReused}, {Published: event.Published{IDs: group[4].IDs()}},
+	}
+	if diff := cmp.Diff(want, results, cmpopts.EquateErrors()); diff != "" {
+		t.Errorf("PublishGroup(): -want +got:\n%s", diff)
+	}
+	rows, err := db.Pool().Query(t.Context(), `SELECT payload ->> 'text' FROM herald.outbox ORDER BY id`)
+	if err != nil {
+		t.Fatal(err)
+	}
+	texts, err := pgx.CollectRows(rows, pgx.RowTo[string])
+	if diff := cmp.Diff([]string{"seen", "one", "two", "three", "four"}, texts); diff != "" || err != nil {
+		t.Errorf("in the outbox: %v, -want +got:\n%s", err, diff)
+	}
+
+	tx := begin(t, db, pgx.ReadCommitted)
+	if _, err := sqlPublish(t.Context(), tx, func() event.Publication { p := notice("held"); p.Key = "held"; return p }()); err != nil {
+		t.Fatal(err)
+	}
+	held := submission("held", "held")
+	if _, err := db.PublishGroup(t.Context(), []event.Submission{held, submission("five", "")}); !errors.Is(err, eventlog.ErrApart) {
+		t.Errorf("PublishGroup(one whose key is held) = %v, want %v", err, eventlog.ErrApart)
+	}
+	if _, err := db.PublishGroup(t.Context(), []event.Submission{held}); !errors.Is(err, eventlog.ErrLocked) {
+		t.Errorf("PublishGroup(that alone) = %v, want %v", err, eventlog.ErrLocked)
+	}
+	if n := outboxed(t, db.Pool()); n != 5 {
+		t.Errorf("%d events, want nothing of what was refused", n)
+	}
+	if err := tx.Commit(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	if got, err := db.PublishOne(t.Context(), held); err != nil || !got.Repeated {
+		t.Errorf("PublishOne(after that) = %+v, %v, want it repeated", got, err)
+	}
+}
+
+// Requests, and not what became of them, are told apart when they say so; a key
+// is remembered for as long as was asked.
+func TestAPublicationMaySayWhatItsRequestIs(t *testing.T) {
+	t.Parallel()
+	db := open(t)
+	p := notice("first")
+	p.Key, p.Request, p.KeyLife = "k", []byte("request"), 30*24*time.Hour
+	first, err := db.Publish(t.Context(), p)
+	if err != nil {
+		t.Fatal(err)
+	}
+	p.Notices[0].Payload = json.RawMessage(`{}`)
+	if again, err := db.Publish(t.Context(), p); err != nil || !again.Repeated || again.IDs[0] != first.IDs[0] {
+		t.Errorf("the same request again: %+v, %v", again, err)
+	}
+	p.Request = []byte("another")
+	if _, err := db.Publish(t.Context(), p); !errors.Is(err, event.ErrKeyReused) {
+		t.Errorf("another request: %v, want %v", err, event.ErrKeyReused)
+	}
+	if n := count(t, db.Pool(), `SELECT count(*) FROM herald.idempotency_keys WHERE expires_at > now() + interval '29 days'`); n != 1 {
+		t.Errorf("%d keys that are remembered for a month", n)
 	}
 }

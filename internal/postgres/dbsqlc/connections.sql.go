@@ -107,18 +107,6 @@ func (q *Queries) ConnectionCloseNode(ctx context.Context, arg ConnectionCloseNo
 	return err
 }
 
-const connectionCountAddressed = `-- name: ConnectionCountAddressed :one
-SELECT count(*) FROM herald.connections WHERE closed_at IS NULL AND topics && $1::text[]
-`
-
-// Counts the open streams, on all nodes, that follow any of the topics.
-func (q *Queries) ConnectionCountAddressed(ctx context.Context, topics []string) (int64, error) {
-	row := q.db.QueryRow(ctx, connectionCountAddressed, topics)
-	var count int64
-	err := row.Scan(&count)
-	return count, err
-}
-
 const connectionCountByNode = `-- name: ConnectionCountByNode :many
 SELECT node, count(*) FROM herald.connections WHERE closed_at IS NULL GROUP BY node ORDER BY node
 `

@@ -50,6 +50,28 @@ func (q *Queries) KeyGet(ctx context.Context, arg KeyGetParams) (KeyGetRow, erro
 	return i, err
 }
 
+const keyGetTaken = `-- name: KeyGetTaken :one
+SELECT fingerprint, answer FROM herald.idempotency_keys WHERE scope = $1 AND key = $2
+`
+
+type KeyGetTakenParams struct {
+	Scope string
+	Key   string
+}
+
+type KeyGetTakenRow struct {
+	Fingerprint []byte
+	Answer      []byte
+}
+
+// Reads the answer that was given under a key that could not be taken a moment ago.
+func (q *Queries) KeyGetTaken(ctx context.Context, arg KeyGetTakenParams) (KeyGetTakenRow, error) {
+	row := q.db.QueryRow(ctx, keyGetTaken, arg.Scope, arg.Key)
+	var i KeyGetTakenRow
+	err := row.Scan(&i.Fingerprint, &i.Answer)
+	return i, err
+}
+
 const keyInsert = `-- name: KeyInsert :execrows
 INSERT INTO herald.idempotency_keys AS seen (scope, key, fingerprint, answer, expires_at)
 VALUES ($1, $2, $3, $4, now() + make_interval(secs => $5::double precision))

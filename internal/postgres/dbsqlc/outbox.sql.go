@@ -60,30 +60,3 @@ func (q *Queries) OutboxInsert(ctx context.Context, arg OutboxInsertParams) erro
 	)
 	return err
 }
-
-const outboxInsertMany = `-- name: OutboxInsertMany :exec
-INSERT INTO herald.outbox (event_id, type, topics, actor, payload)
-SELECT unnest($1::uuid[]), unnest($2::text[]), string_to_array(unnest($3::text[]), ','), $4::text,
-    unnest($5::text[])::json
-`
-
-type OutboxInsertManyParams struct {
-	EventIds []uuid.UUID
-	Types    []string
-	Topics   []string
-	Actor    string
-	Payloads []string
-}
-
-// Puts events of no job into the outbox, in the order of the arrays. The topics of each are joined by commas, which no
-// topic contains.
-func (q *Queries) OutboxInsertMany(ctx context.Context, arg OutboxInsertManyParams) error {
-	_, err := q.db.Exec(ctx, outboxInsertMany,
-		arg.EventIds,
-		arg.Types,
-		arg.Topics,
-		arg.Actor,
-		arg.Payloads,
-	)
-	return err
-}
