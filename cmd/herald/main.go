@@ -30,6 +30,7 @@ type cli struct {
 	Events  eventsCmd  `cmd:"" help:"Print the log, or its archives, as NDJSON or as a table."`
 	Verify  verifyCmd  `cmd:"" help:"Check the whole log and its archives against the audit chain."`
 	Keys    keysCmd    `cmd:"" help:"Make, list and revoke API keys of workers and back ends."`
+	Webhook webhookCmd `cmd:"" help:"Try webhooks out."`
 	Token   tokenCmd   `cmd:"" help:"Print a signed token, or a sign-in link, for a user."`
 }
 

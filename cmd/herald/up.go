@@ -37,6 +37,7 @@ func (c *upCmd) Run(ctx context.Context, t *terminal) (err error) {
 	if err := os.MkdirAll(c.DataDir, 0o755); err != nil {
 		return fmt.Errorf("make the data folder: %w; choose another with --data-dir", err)
 	}
+	c.WebhookExample = true
 	if c.Node == "" {
 		c.Node = "local" // the data folder is locked, so what an earlier run was at is known to be lost
 	}

@@ -151,12 +151,16 @@ func (b *build) api(ctx context.Context, ready func(net.Addr)) error {
 	present := presence.NewMetrics()
 	tracker := presence.NewTracker(b.config.Node, streams{fanout}, b.db, b.log, presence.Config{Metrics: present})
 	limits := streamLimits(ctx, b.config, b.log)
+	hooks, err := webhooks(b.config)
+	if err != nil {
+		return err
+	}
 	publisher := eventlog.NewPublisher(b.db, presence.NewAudience(b.db), eventlog.PublisherConfig{})
 	handler := httpapi.New(httpapi.Deps{
 		Node: b.config.Node, Log: b.log, Tokens: tokens, Keys: tokens, Tickets: b.db, Links: key, Jobs: jobs{b.db, b.queue}, Artifacts: b.db, Snapshots: b.db,
 		Broker: follower, Hub: fanout, Presence: tracker, Connections: b.db, Accesses: b.db, Blobs: b.bucket,
 		MaxUpload: int64(b.config.MaxUploadSize), CheckCallback: checkCallback(b.callbacks), Prepare: preparer{b.exports}.prepare,
-		Publisher: publisher, Addressees: b.db,
+		Publisher: publisher, Addressees: b.db, Webhooks: hooks,
 		Datasets: b.exports.Datasets(),
 		Kinds:    kinds(), Ping: b.db.Ping, App: web.App(),
 		Metrics: telemetry.Metrics(sequencing, following, streaming, limiting, refusing, present, eventlog.NewBacklogMetrics(b.db.Backlog),

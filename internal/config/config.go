@@ -33,6 +33,7 @@ type Config struct {
 	MaxUploadSize Bytes         `help:"Largest upload, such as 500MiB or 20GiB." default:"20GiB" env:"HERALD_MAX_UPLOAD_SIZE"`
 	RetainAge     Age           `help:"How long events are kept, such as 90d or 36h; 0: for ever." default:"90d" env:"HERALD_RETAIN_AGE"`
 	RetainSize    Bytes         `help:"How large the log may get before its oldest part goes, such as 50GiB; 0: any size." default:"0" env:"HERALD_RETAIN_SIZE"`
+	Webhooks      string        `help:"File, YAML or JSON, that says whose webhooks are taken and what becomes of them (default: nobody's)." env:"HERALD_WEBHOOKS" placeholder:"FILE"`
 	RetainArchive bool          `help:"Whether what goes is archived in the blob store first." default:"true" negatable:"" env:"HERALD_RETAIN_ARCHIVE"`
 
 	VideoThreads int           `help:"Threads that one video may use; 0: the machine's cores, 8 at most." default:"0" env:"HERALD_VIDEO_THREADS"`
@@ -72,6 +73,8 @@ type Config struct {
 	CallbackSecret string   `help:"What callbacks are signed with, whsec_ and base64; two, separated by a comma, while one replaces the other. Without it, nobody is called back." env:"HERALD_CALLBACK_SECRET" placeholder:"SECRET"`
 	CallbackAllow  Networks `help:"Networks that callbacks may go to though they are not public, or none." default:"none" env:"HERALD_CALLBACK_ALLOW" placeholder:"LIST"`
 	CallbackHTTP   bool     `name:"callback-http" help:"Whether callbacks may go to http as well as to https." env:"HERALD_CALLBACK_HTTP"`
+
+	WebhookExample bool `kong:"-"` // whether the example source is there, for those who try Herald
 
 	LogLevel  string `help:"Least level logged: debug, info, warn or error." enum:"debug,info,warn,error" default:"info" env:"HERALD_LOG_LEVEL"`
 	LogFormat string `help:"How to log: text or json." enum:"text,json" default:"text" env:"HERALD_LOG_FORMAT"`
@@ -226,15 +229,19 @@ func DefaultDataDir() string {
 	return filepath.Join(home, ".local", "share", "herald")
 }
 
-// testPrefix marks the variables that tests alone read.
-const testPrefix = "HERALD_TEST_"
+const (
+	// testPrefix marks the variables that tests alone read.
+	testPrefix = "HERALD_TEST_"
+	// secretPrefix marks those that a file of webhooks may name.
+	secretPrefix = "HERALD_WEBHOOK_SECRET_"
+)
 
 // CheckEnvironment returns an error that names the first variable in environ
 // ("NAME=value") which looks like one of Herald's and is not among those known.
 func CheckEnvironment(environ, known []string) error {
 	for _, entry := range environ {
 		name, _, _ := strings.Cut(entry, "=")
-		if !strings.HasPrefix(name, "HERALD_") || strings.HasPrefix(name, testPrefix) || slices.Contains(known, name) {
+		if !strings.HasPrefix(name, "HERALD_") || strings.HasPrefix(name, testPrefix) || strings.HasPrefix(name, secretPrefix) || slices.Contains(known, name) {
 			continue
 		}
 		return fmt.Errorf("%s is set, but there is no such setting: unset it, or look at 'herald up --help' for its right name", name)

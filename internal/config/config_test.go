@@ -99,7 +99,7 @@ func TestCheckEnvironment(t *testing.T) {
 		environ []string
 		wrong   string
 	}{
-		{environ: []string{"HERALD_ADDR=x", "PATH=/bin", "HERALD_TEST_DATABASE_URL=x", "DATABASE_URL=x"}},
+		{environ: []string{"HERALD_ADDR=x", "PATH=/bin", "HERALD_TEST_DATABASE_URL=x", "HERALD_WEBHOOK_SECRET_SHOP=x", "DATABASE_URL=x"}},
 		{environ: []string{"HERALD_ADRR=x"}, wrong: "HERALD_ADRR"},
 	} {
 		err := config.CheckEnvironment(tt.environ, known)

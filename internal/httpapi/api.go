@@ -26,6 +26,7 @@ import (
 	"herald/internal/hub"
 	"herald/internal/job"
 	"herald/internal/presence"
+	"herald/internal/webhook"
 )
 
 // Tokens says whom a token names.
@@ -121,6 +122,7 @@ type Deps struct {
 	Accesses    Accesses
 	Publisher   Publisher
 	Addressees  Addressees
+	Webhooks    webhook.Sources // whose webhooks are taken; by default nobody's
 
 	// Prepare returns the args of a job of the kind as they are to be recorded, if
 	// the principal may start it for the owner: a new one, or one that has ended,
@@ -206,6 +208,7 @@ func New(d Deps) http.Handler {
 	read(r, "/asyncapi.json", document(asyncAPIText))
 	r.Post("/api/session", a.signIn)
 	r.With(a.authenticateOrTicket).Get("/api/sse", a.stream)
+	r.Post("/api/webhooks/{source}", a.webhook)
 	r.Group(a.fileRoutes)
 	r.With(a.limitOpenings, a.authenticate).Get("/api/sse", a.stream)
 	r.Group(a.routes)

@@ -27,38 +27,39 @@ import (
 // matrix says of every route how it answers each kind of caller who is known: to
 // the one whose things they are, demo, another user, a worker, a back end, support
 // and an admin. The job and the file are demo's; the job that runs elsewhere was
-// started by the worker, in demo's name. "open" is a route for everybody. Nobody
+// started by the worker, in demo's name. "open" is a route for everybody, "signed" one for those who know a webhook's secret. Nobody
 // else gets anything but a 401 from any other route.
 func matrix() map[string]string {
 	return map[string]string{
-		"GET /openapi.json":         "open",
-		"HEAD /openapi.json":        "open",
-		"GET /asyncapi.json":        "open",
-		"HEAD /asyncapi.json":       "open",
-		"GET /healthz":              "open",
-		"HEAD /healthz":             "open",
-		"GET /readyz":               "open",
-		"HEAD /readyz":              "open",
-		"GET /":                     "open",
-		"HEAD /":                    "open",
-		"GET /jobs/{id}":            "open",
-		"HEAD /jobs/{id}":           "open",
-		"GET /assets/*":             "open",
-		"HEAD /assets/*":            "open",
-		"GET /favicon.svg":          "open",
-		"HEAD /favicon.svg":         "open",
-		"GET /metrics":              "403 403 403 404 404 404", // this node has none
-		"POST /api/session":         "200 200 200 200 200 200",
-		"GET /api/session":          "200 200 200 200 200 200",
-		"DELETE /api/session":       "204 204 204 204 204 204",
-		"POST /api/tickets":         "201 201 201 201 201 201",
-		"GET /api/sse":              "400 403 403 403 400 400", // the cursor is looked at last, and bad
-		"POST /api/sse/message":     "403 403 403 200 403 200",
-		"POST /api/sse/messages":    "403 403 403 200 403 200",
-		"POST /api/sse/ack":         "404 404 404 404 404 404", // there is no such stream
-		"POST /api/uploads":         "201 201 403 201 403 201",
-		"GET /api/video/presets":    "200 200 200 200 200 200",
-		"GET /api/exports/datasets": "200 200 200 200 200 200",
+		"GET /openapi.json":           "open",
+		"HEAD /openapi.json":          "open",
+		"GET /asyncapi.json":          "open",
+		"HEAD /asyncapi.json":         "open",
+		"GET /healthz":                "open",
+		"HEAD /healthz":               "open",
+		"GET /readyz":                 "open",
+		"HEAD /readyz":                "open",
+		"GET /":                       "open",
+		"HEAD /":                      "open",
+		"GET /jobs/{id}":              "open",
+		"HEAD /jobs/{id}":             "open",
+		"GET /assets/*":               "open",
+		"HEAD /assets/*":              "open",
+		"GET /favicon.svg":            "open",
+		"HEAD /favicon.svg":           "open",
+		"GET /metrics":                "403 403 403 404 404 404", // this node has none
+		"POST /api/session":           "200 200 200 200 200 200",
+		"GET /api/session":            "200 200 200 200 200 200",
+		"DELETE /api/session":         "204 204 204 204 204 204",
+		"POST /api/tickets":           "201 201 201 201 201 201",
+		"GET /api/sse":                "400 403 403 403 400 400", // the cursor is looked at last, and bad
+		"POST /api/webhooks/{source}": "signed",
+		"POST /api/sse/message":       "403 403 403 200 403 200",
+		"POST /api/sse/messages":      "403 403 403 200 403 200",
+		"POST /api/sse/ack":           "404 404 404 404 404 404", // there is no such stream
+		"POST /api/uploads":           "201 201 403 201 403 201",
+		"GET /api/video/presets":      "200 200 200 200 200 200",
+		"GET /api/exports/datasets":   "200 200 200 200 200 200",
 
 		"GET /api/jobs":                  "200 200 200 200 200 200", // their own
 		"POST /api/jobs":                 "201 201 403 201 403 201",
@@ -245,6 +246,10 @@ func TestAuthorizationMatrix(t *testing.T) {
 		case rule == "open":
 			if a := w.do(t, method, w.path(t, route), "", ""); a.status != http.StatusOK {
 				t.Errorf("%s by nobody = %d, want 200", name, a.status)
+			}
+		case rule == "signed": // whoever it is, only the signature counts; the source is nobody
+			if a := w.do(t, method, w.path(t, route), w.known[0], "{}"); a.status != http.StatusNotFound {
+				t.Errorf("%s = %d, want 404", name, a.status)
 			}
 		default:
 			w.checkRoute(t, method, route, rule)

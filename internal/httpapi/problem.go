@@ -21,6 +21,7 @@ import (
 	"herald/internal/hub"
 	"herald/internal/job"
 	"herald/internal/presence"
+	"herald/internal/webhook"
 )
 
 var (
@@ -69,6 +70,10 @@ func problemTable() []problemRow {
 		{presence.ErrNotFound, http.StatusNotFound, "not-found", "There is no such stream", false},
 		{presence.ErrAhead, http.StatusConflict, "ack-ahead", "The ack is ahead of the stream", false},
 		{presence.ErrBusy, http.StatusServiceUnavailable, "busy", "Acks are not taken at the moment", false},
+		{webhook.ErrUnknown, http.StatusNotFound, "not-found", "There is no such webhook", false},
+		{webhook.ErrSignature, http.StatusForbidden, "bad-signature", "The signature is not valid", false},
+		{webhook.ErrStale, http.StatusForbidden, "stale-webhook", "The webhook is too old", false},
+		{webhook.ErrMapping, http.StatusUnprocessableEntity, "bad-webhook", "The webhook is not understood", true},
 		{errNoRoute, http.StatusNotFound, "not-found", "There is nothing here", false},
 		{errNoMethod, http.StatusMethodNotAllowed, "method-not-allowed", "The method is not allowed here", false},
 		{job.ErrNotExternal, http.StatusConflict, "not-external", "The job does not run elsewhere", false},

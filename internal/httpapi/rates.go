@@ -91,10 +91,20 @@ func (r *rates) take(p auth.Principal, method, route string) error {
 	return nil
 }
 
+// takeWebhook counts a webhook of the source, whose signature is good: it is no
+// stranger's.
+func (r *rates) takeWebhook(addr netip.Addr, source string) error {
+	r.giveStranger(addr)
+	if !r.publishes.take("webhook " + source) {
+		return r.refuse("publish", errPublishRate)
+	}
+	return nil
+}
+
 // publishes reports whether a POST to the route writes to the log what somebody has
 // to say.
 func publishes(route string) bool {
-	return strings.HasPrefix(route, "/api/sse/message") || strings.HasPrefix(route, "/api/webhooks/") || strings.HasSuffix(route, "/reports")
+	return strings.HasPrefix(route, "/api/sse/message") || strings.HasSuffix(route, "/reports")
 }
 
 func (r *rates) refuse(limit string, err error) error {
