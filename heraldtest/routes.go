@@ -37,6 +37,8 @@ func (s *Server) routes() {
 	s.handle("POST /api/jobs/{id}/reports", http.StatusOK, s.report)
 	s.handle("GET /api/jobs/{id}/events", http.StatusOK, s.jobEvents)
 	s.handle("GET /api/jobs/{id}/commands", http.StatusOK, s.commands)
+	s.handle("POST /api/sse/message", http.StatusOK, s.sendMessage)
+	s.handle("POST /api/sse/messages", http.StatusOK, s.sendMessages)
 	s.mux.HandleFunc("GET /api/sse", s.stream)
 }
 

@@ -40,6 +40,8 @@ type Server struct {
 	changed chan struct{} // closed when anything has changed
 	cut     chan struct{} // closed to end all streams
 	faults  []Fault
+
+	messages []herald.Message // published over HTTP
 }
 
 // remembered is an answer under an idempotency key.
@@ -260,6 +262,8 @@ func problem(err error) herald.Error {
 		p.Status, p.Type, p.Title = http.StatusNotFound, "not-found", "There is no such job"
 	case errors.Is(err, event.ErrKeyReused):
 		p.Type = "idempotency-key-reused"
+	case errors.Is(err, event.ErrType), errors.Is(err, event.ErrPayload):
+		p.Type = "bad-message"
 	case errors.Is(err, event.ErrTopic), errors.Is(err, event.ErrFilter), errors.Is(err, event.ErrBadCursor):
 		p.Status, p.Type = http.StatusBadRequest, "bad-query"
 	}

@@ -25,6 +25,7 @@ type cli struct {
 	Migrate migrateCmd `cmd:"" help:"Bring the database's schema up to this program's version."`
 	Run     runCmd     `cmd:"" help:"Run any command as a job: its lines become messages, its exit status the result."`
 	Report  reportCmd  `cmd:"" help:"Report on a job that runs elsewhere."`
+	Publish publishCmd `cmd:"" help:"Publish an event: to users, to channels, or to everyone."`
 	Jobs    jobsCmd    `cmd:"" help:"List jobs."`
 	Tail    tailCmd    `cmd:"" help:"Follow jobs, live."`
 	Events  eventsCmd  `cmd:"" help:"Print the log, or its archives, as NDJSON or as a table."`

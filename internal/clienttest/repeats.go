@@ -85,18 +85,23 @@ func (u *unreliable) RoundTrip(r *http.Request) (*http.Response, error) {
 	return res, err
 }
 
-// However many requests and answers are lost, each step is recorded once, in
-// order, and there is one job.
-func lostAnswers(t *testing.T, target Target) {
-	seed := rand.Uint64()
-	robot := target.client(t, "robot", func(c *herald.Config) {
+// unreliably makes a client unreliable, and patient.
+func unreliably(seed uint64) func(*herald.Config) {
+	return func(c *herald.Config) {
 		transport := http.DefaultTransport
 		if c.HTTPClient != nil && c.HTTPClient.Transport != nil {
 			transport = c.HTTPClient.Transport
 		}
 		c.HTTPClient = &http.Client{Transport: &unreliable{RoundTripper: transport, rand: rand.New(rand.NewPCG(seed, 0))}}
 		c.Attempts, c.MaxWait = 50, 5*time.Millisecond
-	})
+	}
+}
+
+// However many requests and answers are lost, each step is recorded once, in
+// order, and there is one job.
+func lostAnswers(t *testing.T, target Target) {
+	seed := rand.Uint64()
+	robot := target.client(t, "robot", unreliably(seed))
 	r, _ := start(t, robot, build("unreliable"))
 	var want []string
 	for i := range 20 {

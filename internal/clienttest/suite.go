@@ -16,9 +16,9 @@ import (
 	"herald"
 )
 
-// Target is a server with a user alice and a worker robot.
+// Target is a server with a user alice, a worker robot and a back end shop.
 type Target struct {
-	Config    func(who string) herald.Config // how alice or robot reach it
+	Config    func(who string) herald.Config // how alice, robot or shop reach it
 	Interrupt func()                         // ends all streams, as when a node stops, and another takes its place
 }
 
@@ -27,7 +27,8 @@ func Test(t *testing.T, setup func(t *testing.T) Target) {
 	t.Helper()
 	for name, test := range map[string]func(*testing.T, Target){
 		"Life": life, "Do": do, "Claim": claim, "ClaimNext": claimNext, "Refusals": refusals, "Once": once, "LostAnswers": lostAnswers,
-		"Reporter": reporter, "Cancel": cancel, "Stream": stream, "Filter": filter, "Pages": pages,
+		"Reporter": reporter, "Cancel": cancel, "Stream": stream, "Filter": filter, "Pages": pages, "Publish": publish,
+		"LostNotices": lostNotices,
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()

@@ -34,8 +34,11 @@ func TestClientWithTheAPI(t *testing.T) {
 		return clienttest.Target{
 			Config: func(who string) herald.Config {
 				role := auth.RoleUser
-				if who == "robot" {
+				switch who {
+				case "robot":
 					role = auth.RoleWorker
+				case "shop":
+					role = auth.RoleBackend
 				}
 				return herald.Config{URL: "http://herald.test", Token: first.token(t, who, role), HTTPClient: &http.Client{Transport: transport}}
 			},
@@ -63,6 +66,7 @@ func TestTheClientSpeaksTheAPI(t *testing.T) {
 	for name, typ := range map[string]reflect.Type{
 		"NewJob": reflect.TypeFor[herald.NewJob](), "Report": reflect.TypeFor[herald.Report](),
 		"ReportsOutBody": reflect.TypeFor[herald.Receipt](), "Reported": reflect.TypeFor[herald.Recorded](),
+		"Message": reflect.TypeFor[herald.Message](), "Target": reflect.TypeFor[herald.Target](),
 		"CommandsOutBody": reflect.TypeFor[herald.Commands](),
 	} {
 		var want []string
