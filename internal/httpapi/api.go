@@ -207,10 +207,9 @@ func New(d Deps) http.Handler {
 	read(r, "/openapi.json", document(openAPIText))
 	read(r, "/asyncapi.json", document(asyncAPIText))
 	r.Post("/api/session", a.signIn)
-	r.With(a.authenticateOrTicket).Get("/api/sse", a.stream)
+	r.With(a.limitOpenings, a.authenticateOrTicket).Get("/api/sse", a.stream)
 	r.Post("/api/webhooks/{source}", a.webhook)
 	r.Group(a.fileRoutes)
-	r.With(a.limitOpenings, a.authenticate).Get("/api/sse", a.stream)
 	r.Group(a.routes)
 	a.serveApp(r)
 	return r
