@@ -95,6 +95,7 @@ bench: ## measure Herald against the naive ways, side by side
 	.ci/packages postgres
 	go build -o bin/ ./cmd/...
 	$(for_tests) bin/herald-bench log
+	$(for_tests) bin/herald-bench http
 	$(for_tests) bin/herald-bench stream
 	.ci/packages psql
 	$(for_tests) bin/herald-bench export

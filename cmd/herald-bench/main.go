@@ -25,6 +25,8 @@ type cli struct {
 	Log   logCmd   `cmd:"" help:"The log: reports a second against plain transactions, latency, and the sequencing ceiling."`
 	Bloat bloatCmd `cmd:"" help:"What the database grows to under a steady load, also while a transaction is held open."`
 
+	HTTP httpCmd `cmd:"" name:"http" help:"Publishing over HTTP: events a second, against a bare handler that commits one insert for each request."`
+
 	Stream       streamCmd       `cmd:"" help:"Streams: what a connection and a delivery cost, against a bare loop of writes and an ordinary handler."`
 	StreamServer streamServerCmd `cmd:"" hidden:""`
 	Export       exportCmd       `cmd:"" help:"Exports of a million events against psql's \\copy: wall time, memory, size."`
