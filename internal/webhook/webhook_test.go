@@ -10,6 +10,7 @@ import (
 	"net/http"
 	"os"
 	"path/filepath"
+	"regexp"
 	"strconv"
 	"strings"
 	"testing"
@@ -305,4 +306,34 @@ sources:
 			t.Errorf("%s with %q, %q, %q: %v", name, id, stamp, signature, err)
 		}
 	})
+}
+
+// The file that the docs show is taken, and makes of a payment what they say.
+func TestTheFileOfTheDocs(t *testing.T) {
+	t.Parallel()
+	page, err := os.ReadFile("../../docs/webhooks-in.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, text, _ := strings.Cut(string(page), "```yaml\n")
+	text, _, _ = strings.Cut(text, "```")
+	text = regexp.MustCompile(`secrets: \[.*\]`).ReplaceAllString(text, "secrets: [file:NEW, file:OLD]")
+	all, err := sources(t, text)
+	if err != nil {
+		t.Fatal(err)
+	}
+	body := `{"id":"evt_1","type":"payment_intent.succeeded","data":{"object":{"id":"pi_1","amount":1205,"currency":"eur","metadata":{"user":"alice"}}}}`
+	at := seconds(time.Now())
+	p, err := all["stripe"].Publication(t.Context(), http.Header{"Stripe-Signature": {"t=" + at + ",v1=" + hex.EncodeToString(mac(newSecret, at+"."+body))}}, []byte(body))
+	if err != nil {
+		t.Fatal(err)
+	}
+	s, err := p.Submission() // it fits the notification's schema
+	if err != nil {
+		t.Fatal(err)
+	}
+	const want = `{"amount":"12.05","currency":"EUR","payment_id":"pi_1","status":"succeeded"}`
+	if got := string(s.Events[0].Payload); got != want || p.Key != "evt_1" {
+		t.Errorf("under key %s: %s, want %s", p.Key, got, want)
+	}
 }
