@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"unicode/utf8"
 )
 
 // Metadata is what a publisher has attached to an event for readers to filter
@@ -55,9 +56,9 @@ var ErrFilter = errors.New("not a filter")
 type Filter struct {
 	// Types are event types, or "word.*" for all types that begin with "word.":
 	// any of them passes. Empty: every type.
-	Types []string
+	Types []string `json:"types,omitempty"`
 	// Metadata has, for each key, the values of which the event's must be one.
-	Metadata map[string][]string
+	Metadata map[string][]string `json:"metadata,omitempty"`
 }
 
 const (
@@ -80,12 +81,22 @@ func (f *Filter) Check() error {
 		return fmt.Errorf("%w: %d metadata keys, at most %d", ErrFilter, len(f.Metadata), maxFilterKeys)
 	}
 	for key, values := range f.Metadata {
-		if key == "" || len(key) > maxFilterText || len(values) > maxFilterTypes ||
-			slices.ContainsFunc(values, func(v string) bool { return len(v) > maxFilterText }) {
-			return fmt.Errorf("%w: metadata %q: want a key and at most %d values, of at most %d bytes each", ErrFilter, clip(key), maxFilterTypes, maxFilterText)
+		if key == "" || !fitsFilter(key) || len(values) > maxFilterTypes || !all(values, fitsFilter) {
+			return fmt.Errorf("%w: metadata %q: want a key and at most %d values, of at most %d bytes of text each", ErrFilter, clip(key), maxFilterTypes, maxFilterText)
 		}
 	}
 	return nil
+}
+
+// fitsFilter reports whether the text can stand in a filter: it is written down
+// with its stream, and Postgres takes no NUL.
+func fitsFilter(text string) bool {
+	return len(text) <= maxFilterText && utf8.ValidString(text) && strings.IndexByte(text, 0) < 0
+}
+
+// all reports whether each of the texts is so.
+func all(texts []string, so func(string) bool) bool {
+	return !slices.ContainsFunc(texts, func(text string) bool { return !so(text) })
 }
 
 // Match reports whether an event of the type and with the metadata passes.

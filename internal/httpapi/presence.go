@@ -93,6 +93,7 @@ func connectionOf(r *http.Request, ask streamRequest, opened event.Seq) presence
 	c := presence.Connection{
 		ID: ask.clientID, User: ask.principal.User, Session: ask.session, UserAgent: r.UserAgent(), Metadata: ask.about,
 		Topics: append(slices.Clone(ask.topics), event.ClientTopic(ask.clientID)), OpenedSeq: opened,
+		Filter: ask.filter, Whole: ask.whole,
 	}
 	if from := clientOf(r.Context()).addr; from.IsValid() {
 		c.Address = &from

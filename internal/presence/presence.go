@@ -54,6 +54,8 @@ type Connection struct {
 	UserAgent string          `json:"user_agent"`
 	Address   *netip.Addr     `json:"address"` // nil: not known
 	Topics    []event.Topic   `json:"topics"`
+	Filter    *event.Filter   `json:"filter"`   // what it lets through; nil: everything
+	Whole     bool            `json:"whole"`    // newer progress of a job does not replace what waits to be written
 	Metadata  json.RawMessage `json:"metadata"` // an object
 
 	OpenedAt  time.Time  `json:"opened_at"`
@@ -106,6 +108,9 @@ func (c Connection) Clean() Connection {
 		if !c.Address.IsValid() {
 			c.Address = nil
 		}
+	}
+	if c.Filter != nil && c.Filter.Check() != nil {
+		c.Filter = nil
 	}
 	if c.Metadata == nil || CheckMetadata(c.Metadata) != nil {
 		c.Metadata = json.RawMessage(`{}`)
