@@ -172,6 +172,7 @@ func TestPolicy(t *testing.T) {
 		{"follow a job", func(p auth.Principal) bool { return p.MayFollow("job:x") }, "sa"},
 		{"follow a namesake", func(p auth.Principal) bool { return p.MayFollow("client:alice") }, "sa"},
 		{"acknowledge", auth.Principal.MayAcknowledge, "uwbsa"},
+		{"read the whole log", auth.Principal.MayReadLog, "sa"},
 		{"see own job", func(p auth.Principal) bool { return p.MaySeeJob("alice", "x") }, "usa"},
 		{"see another's job", func(p auth.Principal) bool { return p.MaySeeJob("bob", "x") }, "sa"},
 		{"upload", auth.Principal.MayUpload, "uba"},

@@ -33,6 +33,7 @@ const (
 	disconnect
 	acknowledge
 	publish
+	readLog
 	deeds // how many there are
 )
 
@@ -66,6 +67,7 @@ func policy() [deeds]rule {
 		disconnect:     {own, not, all, not, all, "end a stream"},
 		acknowledge:    {own, own, own, own, own, "acknowledge a stream"},
 		publish:        {not, not, all, not, all, "publish an event"},
+		readLog:        {own, own, own, all, all, "read the history of a topic"},
 	}
 }
 
@@ -115,6 +117,10 @@ func (p Principal) MayFollow(topic string) bool {
 	user, ok := strings.CutPrefix(topic, "user:")
 	return p.may(follow, topic == "all" || ok && user == p.User) || p.granted(topic)
 }
+
+// MayReadLog reports whether the principal may read the history of every topic,
+// and not only of those that it may follow.
+func (p Principal) MayReadLog() bool { return p.may(readLog, false) }
 
 // MayUpload reports whether the principal may upload what jobs need.
 func (p Principal) MayUpload() bool { return p.may(start, true) }

@@ -29,6 +29,9 @@ var ErrBadCursor = errors.New("a cursor is the seq of the last event seen: digit
 // no longer kept.
 var ErrTooOld = errors.New("the log no longer has what follows the cursor")
 
+// ErrNotFound is returned for a Seq that the log has not come to.
+var ErrNotFound = errors.New("there is no such event")
+
 // ParseCursor reads a cursor, the Seq of the last event that a reader has
 // seen, as it stands in an SSE id field. The empty text is no cursor and an
 // error.

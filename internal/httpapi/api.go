@@ -8,6 +8,7 @@ import (
 	"encoding/json"
 	"io/fs"
 	"log/slog"
+	"maps"
 	"net/http"
 	"net/netip"
 	"reflect"
@@ -69,7 +70,6 @@ type Jobs interface {
 	CancelJob(ctx context.Context, id uuid.UUID, actor string) (job.Job, error)
 	RetryJob(ctx context.Context, id uuid.UUID, actor string) (job.Job, error)
 	DeleteJob(ctx context.Context, id uuid.UUID, actor string) error
-	EventsOfJob(ctx context.Context, id uuid.UUID, after event.Seq, limit int) ([]event.Event, error)
 }
 
 // Artifacts is what is known of uploads and results.
@@ -111,6 +111,7 @@ type Deps struct {
 	Jobs      Jobs
 	Artifacts Artifacts
 	Snapshots Snapshots
+	History   History
 	Broker    Broker
 	Hub       *hub.Hub // made with StreamWords
 	Presence  Presence // nil: streams are not written down, and no acks are taken
@@ -165,6 +166,9 @@ type api struct {
 	rates    *rates
 	looks    *buckets[string] // of those who may see others' things, at what comes in pieces
 	waiters  *waiters
+
+	reading   chan struct{} // a place for each page of history that is read
+	exporting chan struct{} // and for each answer of all of it
 }
 
 // New returns the handler of all routes.
@@ -187,6 +191,7 @@ func New(d Deps) http.Handler {
 	a := &api{Deps: d, problems: problems{log: d.Log}, limits: newLimiter(d.Limits, d.StreamMetrics)}
 	a.rates, a.looks = newRates(d.Rates, d.RequestMetrics), newBuckets[string](again())
 	a.waiters = newWaiters(d.Jobs)
+	a.reading, a.exporting = make(chan struct{}, maxHistory), make(chan struct{}, maxLines)
 	r := chi.NewRouter()
 	r.Use(
 		withRequestID,
@@ -248,6 +253,9 @@ func (a *api) operations(typed huma.API) {
 	handle(a, typed, http.MethodPost, "/api/jobs/{id}/cancel", "cancel-job", "Ask for a job's end", http.StatusAccepted, a.cancelJob)
 	handle(a, typed, http.MethodPost, "/api/jobs/{id}/retry", "retry-job", "Run a failed or cancelled job again", http.StatusAccepted, a.retryJob)
 	handle(a, typed, http.MethodGet, "/api/jobs/{id}/events", "list-job-events", "Read a job's timeline", http.StatusOK, a.jobEvents)
+	handle(a, typed, http.MethodGet, "/api/events", "list-events", "Look into the log, newest first", http.StatusOK, a.listEvents,
+		map[string]*huma.Response{"200": historyResponse(typed)})
+	handle(a, typed, http.MethodGet, "/api/events/{seq}", "get-event", "Look at an event", http.StatusOK, a.getEvent)
 	handle(a, typed, http.MethodGet, "/api/jobs/{id}/artifacts", "list-job-artifacts", "List what a job made", http.StatusOK, a.jobArtifacts)
 	handle(a, typed, http.MethodPost, "/api/jobs/{id}/attempts", "claim-job", "Begin an attempt of a job that runs elsewhere", http.StatusCreated, a.claimJob)
 	handle(a, typed, http.MethodPost, "/api/attempts", "claim-next-job", "Begin an attempt of the next job of your kinds that runs elsewhere", http.StatusOK, a.claimNextJob)
@@ -273,10 +281,14 @@ const maxBody = 1 << 20
 // handle registers a typed operation.
 func handle[In, Out any](
 	a *api, to huma.API, method, path, id, summary string, status int, do func(context.Context, *In) (*Out, error),
+	answers ...map[string]*huma.Response,
 ) {
 	op := huma.Operation{
 		Method: method, Path: path, OperationID: id, Summary: summary, DefaultStatus: status, MaxBodyBytes: maxBody, BodyReadTimeout: requestTime,
 		Responses: map[string]*huma.Response{"default": problemResponse(to)},
+	}
+	for _, described := range answers { // those that its type does not describe
+		maps.Copy(op.Responses, described)
 	}
 	huma.Register(to, op, func(ctx context.Context, in *In) (*Out, error) {
 		out, err := do(ctx, in)
@@ -289,9 +301,8 @@ func handle[In, Out any](
 
 // problemResponse describes what an operation answers when it refuses.
 func problemResponse(to huma.API) *huma.Response {
-	schema := to.OpenAPI().Components.Schemas.Schema(reflect.TypeFor[Problem](), true, "Problem")
 	return &huma.Response{
-		Description: "A problem", Content: map[string]*huma.MediaType{problemType: {Schema: schema}},
+		Description: "A problem", Content: map[string]*huma.MediaType{problemType: {Schema: schemaOf[Problem](to, "Problem")}},
 	}
 }
 
@@ -311,6 +322,11 @@ func document(text []byte) http.HandlerFunc {
 		w.Header().Set("Cache-Control", "no-cache")
 		_, _ = w.Write(text)
 	}
+}
+
+// schemaOf describes a type under a name.
+func schemaOf[T any](to huma.API, name string) *huma.Schema {
+	return to.OpenAPI().Components.Schemas.Schema(reflect.TypeFor[T](), true, name)
 }
 
 // OpenAPI returns the document of the typed operations, OpenAPI 3.1 in JSON.

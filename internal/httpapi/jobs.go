@@ -57,17 +57,6 @@ type (
 		}
 	}
 
-	eventsIn struct {
-		ID    uuid.UUID `path:"id" format:"uuid"`
-		After int64     `query:"after" minimum:"0" doc:"Only events after that seq."`
-		Limit int       `query:"limit" minimum:"1" maximum:"1000" default:"1000"`
-	}
-	eventsOut struct {
-		Body struct {
-			Events []entry `json:"events"`
-		}
-	}
-
 	artifactsOut struct {
 		Body struct {
 			Artifacts []artifact.View `json:"artifacts"`
@@ -266,22 +255,6 @@ func (a *api) deleteJob(ctx context.Context, in *jobIn) (*struct{}, error) {
 		a.Log.WarnContext(ctx, "blobs left behind", "job", in.ID, "error", err)
 	}
 	return nil, nil //nolint:nilnil // the answer has no body
-}
-
-func (a *api) jobEvents(ctx context.Context, in *eventsIn) (*eventsOut, error) {
-	if _, err := a.visible(ctx, in.ID); err != nil {
-		return nil, err
-	}
-	events, err := a.Jobs.EventsOfJob(ctx, in.ID, event.Seq(in.After), in.Limit)
-	if err != nil {
-		return nil, err
-	}
-	out := &eventsOut{}
-	out.Body.Events = make([]entry, len(events))
-	for i, e := range events {
-		out.Body.Events[i] = entryOf(e)
-	}
-	return out, nil
 }
 
 func (a *api) jobArtifacts(ctx context.Context, in *jobIn) (*artifactsOut, error) {

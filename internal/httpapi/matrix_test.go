@@ -21,6 +21,7 @@ import (
 	"github.com/google/uuid"
 
 	"herald/internal/auth"
+	"herald/internal/event"
 	"herald/internal/httpapi"
 )
 
@@ -79,6 +80,9 @@ func matrix() map[string]string {
 		"HEAD /api/artifacts/{id}/*":     "200 404 404 404 200 200",
 		"POST /api/artifacts/{id}/links": "201 404 404 404 403 201",
 
+		"GET /api/events":       "200 403 403 403 200 200",
+		"GET /api/events/{seq}": "200 404 404 404 200 200",
+
 		"GET /api/connections":               "200 403 403 200 200 200",
 		"GET /api/connections/{id}":          "200 404 404 200 200 200",
 		"DELETE /api/connections/{id}":       "202 404 404 202 403 202",
@@ -104,6 +108,7 @@ func asks() map[string]ask {
 		"GET /api/jobs/{id}/commands":    {query: "?wait=0"},
 		"POST /api/artifacts/{id}/links": {body: `{}`},
 		"GET /api/connections":           {query: "?user=demo"},
+		"GET /api/events":                {query: "?user=demo"},
 	}
 }
 
@@ -203,6 +208,8 @@ func (w *world) path(t *testing.T, route string) string {
 		return strings.Replace(route, "{id}", id, 1)
 	case strings.HasPrefix(route, "/api/connections/"):
 		return strings.Replace(route, "{id}", w.stream.String(), 1)
+	case strings.HasPrefix(route, "/api/events/{seq}"):
+		return strings.Replace(route, "{seq}", w.eventOf(t, w.startJob(t, "demo").ID).String(), 1)
 	case strings.HasPrefix(route, "/api/users/"):
 		return strings.Replace(route, "{id}", "demo", 1)
 	case strings.HasSuffix(route, "/attempts"), strings.HasSuffix(route, "/reports"), strings.HasSuffix(route, "/commands"):
@@ -211,6 +218,17 @@ func (w *world) path(t *testing.T, route string) string {
 		return strings.Replace(route, "{id}", w.startJob(t, "demo").ID.String(), 1)
 	}
 	return strings.NewReplacer("{id}", "x", "*", "a-1.js").Replace(route)
+}
+
+// eventOf waits for the job's first event.
+func (w *world) eventOf(t *testing.T, id uuid.UUID) event.Seq {
+	t.Helper()
+	for {
+		p := get[page](t, w.server, w.known[0], "/api/events?job="+id.String())
+		if len(p.Events) > 0 {
+			return p.Events[0].Seq
+		}
+	}
 }
 
 // elsewhere starts a job of demo's that runs elsewhere; unless it waits, the worker

@@ -23,8 +23,8 @@ func connection(node, user string) presence.Connection {
 	id := uuid.Must(uuid.NewV7())
 	return presence.Connection{
 		ID: id, Node: node, User: user, Session: "tab 1", UserAgent: `Mozilla "5.0" \ {}`, Address: new(netip.MustParseAddr("2001:db8::7")),
-		Topics:   []event.Topic{event.UserTopic(user), event.Everyone, event.Topic("client:" + id.String())},
-		Filter:   &event.Filter{Types: []string{"job.*"}, Metadata: map[string][]string{"tenant": {"a", `"`}}}, Whole: true,
+		Topics: []event.Topic{event.UserTopic(user), event.Everyone, event.Topic("client:" + id.String())},
+		Filter: &event.Filter{Types: []string{"job.*"}, Metadata: map[string][]string{"tenant": {"a", `"`}}}, Whole: true,
 		Metadata: json.RawMessage(`{"app":"shop"}`), OpenedAt: time.Now(), OpenedSeq: 3,
 	}
 }
