@@ -112,6 +112,7 @@ type Deps struct {
 	Artifacts Artifacts
 	Snapshots Snapshots
 	History   History
+	Receipts  Receipts
 	Broker    Broker
 	Hub       *hub.Hub // made with StreamWords
 	Presence  Presence // nil: streams are not written down, and no acks are taken
@@ -256,6 +257,8 @@ func (a *api) operations(typed huma.API) {
 	handle(a, typed, http.MethodGet, "/api/events", "list-events", "Look into the log, newest first", http.StatusOK, a.listEvents,
 		map[string]*huma.Response{"200": historyResponse(typed)})
 	handle(a, typed, http.MethodGet, "/api/events/{seq}", "get-event", "Look at an event", http.StatusOK, a.getEvent)
+	handle(a, typed, http.MethodGet, "/api/events/{seq}/deliveries", "list-deliveries", "See what became of an event", http.StatusOK, a.deliveries)
+	handle(a, typed, http.MethodGet, "/api/events/{seq}/explain", "explain-event", "See why a user got an event, or did not", http.StatusOK, a.explain)
 	handle(a, typed, http.MethodGet, "/api/jobs/{id}/artifacts", "list-job-artifacts", "List what a job made", http.StatusOK, a.jobArtifacts)
 	handle(a, typed, http.MethodPost, "/api/jobs/{id}/attempts", "claim-job", "Begin an attempt of a job that runs elsewhere", http.StatusCreated, a.claimJob)
 	handle(a, typed, http.MethodPost, "/api/attempts", "claim-next-job", "Begin an attempt of the next job of your kinds that runs elsewhere", http.StatusOK, a.claimNextJob)

@@ -311,6 +311,9 @@ func TestHistoryOfWhatIsNoLongerKept(t *testing.T) {
 	if rest := get[page](t, s, demo, p.Next); len(rest.Events) != 1 || rest.Next != "" {
 		t.Errorf("the rest is %+v", rest)
 	}
+	if a := s.do(t, http.MethodGet, "/api/events/20/explain", demo, ""); !strings.Contains(a.body, `"code":"retention"`) {
+		t.Errorf("explain says %s", a.body)
+	}
 	for _, path := range []string{"/api/events?order=asc&after=19", "/api/events?format=ndjson&after=19", "/api/events/20", "/api/jobs/" + j.ID.String() + "/events?after=5"} {
 		if a := s.do(t, http.MethodGet, path, s.token(t, "demo"), ""); a.problem() != "too-old" || a.status != http.StatusGone {
 			t.Errorf("GET %s = %d %s, want 410", path, a.status, a.body)

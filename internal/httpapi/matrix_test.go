@@ -83,6 +83,9 @@ func matrix() map[string]string {
 		"GET /api/events":       "200 403 403 403 200 200",
 		"GET /api/events/{seq}": "200 404 404 404 200 200",
 
+		"GET /api/events/{seq}/deliveries": "200 404 404 404 200 200",
+		"GET /api/events/{seq}/explain":    "200 404 404 404 200 200",
+
 		"GET /api/connections":               "200 403 403 200 200 200",
 		"GET /api/connections/{id}":          "200 404 404 200 200 200",
 		"DELETE /api/connections/{id}":       "202 404 404 202 403 202",
