@@ -73,6 +73,7 @@ func served(t *testing.T, test func(t *testing.T, at pipes)) {
 func TestAHeadThatNeverEndsIsCutOff(t *testing.T) {
 	t.Parallel()
 	served(t, func(t *testing.T, at pipes) {
+		t.Helper()
 		conn, began := at.dial(t), time.Now()
 		if _, err := io.WriteString(conn, "GET / HTTP/1.1\r\nHost: herald\r\nX-Slow: "); err != nil {
 			t.Fatal(err)
@@ -110,6 +111,7 @@ func TestHeadsThatAreRefused(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			served(t, func(t *testing.T, at pipes) {
+				t.Helper()
 				conn := at.dial(t)
 				sent := make(chan struct{})
 				go func() {

@@ -117,6 +117,7 @@ func wantUser(t *testing.T, i *auth.Issuer, token string, want error) {
 func TestKeysAreRotatedUnderLoad(t *testing.T) {
 	t.Parallel()
 	withJWKS(t, func(t *testing.T, server *keyServer, i *auth.Issuer) {
+		t.Helper()
 		var refused atomic.Int32
 		for round := range 5 {
 			kid := fmt.Sprint("round ", round)
@@ -151,6 +152,7 @@ func TestKeysAreRotatedUnderLoad(t *testing.T) {
 func TestAWithdrawnKeyIsNoLongerGood(t *testing.T) {
 	t.Parallel()
 	withJWKS(t, func(t *testing.T, server *keyServer, i *auth.Issuer) {
+		t.Helper()
 		token := sign(t, pairs()["RS256"], "1", nil)
 		wantUser(t, i, token, nil)
 		server.show(t, map[string]pair{"2": pairs()["ES256"]})
@@ -166,6 +168,7 @@ func TestAWithdrawnKeyIsNoLongerGood(t *testing.T) {
 func TestKnownKeysGoOnWhileTheServerIsDown(t *testing.T) {
 	t.Parallel()
 	withJWKS(t, func(t *testing.T, server *keyServer, i *auth.Issuer) {
+		t.Helper()
 		year := map[string]any{"exp": time.Now().Add(365 * 24 * time.Hour).Unix()}
 		good, unknown, anyKey := sign(t, pairs()["RS256"], "1", year), sign(t, pairs()["RS256"], "2", year), sign(t, pairs()["EdDSA"], "", year)
 		wantUser(t, i, good, nil)
@@ -198,6 +201,7 @@ func TestKnownKeysGoOnWhileTheServerIsDown(t *testing.T) {
 func TestKeysAreForWhatTheySay(t *testing.T) {
 	t.Parallel()
 	withJWKS(t, func(t *testing.T, server *keyServer, i *auth.Issuer) {
+		t.Helper()
 		server.show(t, map[string]pair{"1": pairs()["RS256"], "2": pairs()["ES256"]})
 		body := strings.Replace(server.body, `"kid":"1"`, `"kid":"1","alg":"PS256"`, 1)
 		server.set(body, false)

@@ -121,6 +121,7 @@ func wantVerified(t *testing.T, k *auth.Keyring, secret string, want error) {
 func TestAKeyIsLookedUpOnce(t *testing.T) {
 	t.Parallel()
 	inBubble(t, func(t *testing.T, store *keyStore, k *auth.Keyring) {
+		t.Helper()
 		secret := store.add(t, "shop", nil)
 		for range 180 {
 			wantVerified(t, k, secret, nil)
@@ -144,6 +145,7 @@ func TestAKeyIsLookedUpOnce(t *testing.T) {
 func TestARevokedKeyIsHeardOf(t *testing.T) {
 	t.Parallel()
 	inBubble(t, func(t *testing.T, store *keyStore, k *auth.Keyring) {
+		t.Helper()
 		secret, other := store.add(t, "shop", nil), store.add(t, "bank", nil)
 		p, err := k.Verify(t.Context(), secret)
 		if err != nil || p.User != "shop" || !p.Is(auth.RoleBackend) || !p.Expires.IsZero() {
@@ -180,6 +182,7 @@ func TestARevokedKeyIsHeardOf(t *testing.T) {
 func TestWhileTheDatabaseIsAwayKeysAreNotBelieved(t *testing.T) {
 	t.Parallel()
 	inBubble(t, func(t *testing.T, store *keyStore, k *auth.Keyring) {
+		t.Helper()
 		secret := store.add(t, "shop", nil)
 		p, err := k.Verify(t.Context(), secret)
 		if err != nil {
@@ -197,6 +200,7 @@ func TestWhileTheDatabaseIsAwayKeysAreNotBelieved(t *testing.T) {
 func TestAKeyExpires(t *testing.T) {
 	t.Parallel()
 	inBubble(t, func(t *testing.T, store *keyStore, k *auth.Keyring) {
+		t.Helper()
 		secret := store.add(t, "shop", new(time.Now().Add(3*time.Second)))
 		wantVerified(t, k, secret, nil)
 		time.Sleep(3 * time.Second)

@@ -3,6 +3,7 @@ package httpapi
 import (
 	"net/http"
 	"net/url"
+	"slices"
 
 	"github.com/go-chi/cors"
 )
@@ -23,14 +24,7 @@ func (a *api) allowOrigins(next http.Handler) http.Handler {
 	})(next)
 }
 
-func (a *api) allows(origin string) bool {
-	for _, allowed := range a.Origins {
-		if origin == allowed {
-			return true
-		}
-	}
-	return false
-}
+func (a *api) allows(origin string) bool { return slices.Contains(a.Origins, origin) }
 
 // refuseCrossOrigin keeps other sites' pages from acting with our cookie. Those
 // that may use the API pass here, and have no cookie.
