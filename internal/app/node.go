@@ -137,6 +137,10 @@ func (b *build) api(ctx context.Context, ready func(net.Addr)) error {
 	if err != nil {
 		return err
 	}
+	signIn, err := b.signIn()
+	if err != nil {
+		return err
+	}
 	var certificate *certificate // none: plain HTTP
 	if b.config.TLSCert != "" {
 		if certificate, err = loadCertificate(ctx, b.config.TLSCert, b.config.TLSKey, b.log); err != nil {
@@ -167,6 +171,7 @@ func (b *build) api(ctx context.Context, ready func(net.Addr)) error {
 			callback.NewMetrics(b.db.Callbacks)),
 		Limits: limits, StreamMetrics: limiting, TrustedProxies: b.config.TrustedProxies,
 		AckInterval: b.config.AckInterval, Rates: rates(b.config), RequestMetrics: refusing, Origins: b.config.CORSOrigins,
+		SignIn: signIn, Issue: key.Issue,
 	})
 	listener, err := listen(ctx, b.config.Addr)
 	if err != nil {

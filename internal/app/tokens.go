@@ -1,9 +1,13 @@
 package app
 
 import (
+	"bytes"
 	"fmt"
+	"os"
 
 	"herald/internal/auth"
+	"herald/internal/httpapi"
+	"herald/internal/signin"
 )
 
 // tokens is what finds out whom a token names. What looks for revoked keys, and
@@ -24,8 +28,7 @@ func (b *build) issuer() (*auth.Issuer, error) {
 		return nil, nil //nolint:nilnil // there is none
 	}
 	c := auth.IssuerConfig{
-		Issuer: b.config.JWTIssuer, Audience: b.config.JWTAudience, UserClaim: b.config.JWTUserClaim,
-		RolesClaim: b.config.JWTRolesClaim, TopicsClaim: b.config.JWTTopicsClaim,
+		Issuer: b.config.JWTIssuer, Audience: b.config.JWTAudience, Claims: b.claims(),
 	}
 	for _, spec := range b.config.JWTKeys {
 		key, err := auth.LoadStaticKey(spec)
@@ -47,4 +50,31 @@ func (b *build) issuer() (*auth.Issuer, error) {
 		return nil, fmt.Errorf("--jwt-issuer: %w", err)
 	}
 	return issuer, nil
+}
+
+func (b *build) claims() auth.Claims {
+	return auth.Claims{User: b.config.JWTUserClaim, Roles: b.config.JWTRolesClaim, Topics: b.config.JWTTopicsClaim}
+}
+
+// signIn is how people sign in to the web app with a provider; nil when none is
+// set.
+func (b *build) signIn() (httpapi.SignIn, error) {
+	c := signin.Config{
+		Issuer: b.config.OIDCIssuer, ClientID: b.config.OIDCClientID, RedirectURL: b.config.OIDCRedirectURL, Claims: b.claims(),
+	}
+	if c.Issuer == "" {
+		return nil, nil //nolint:nilnil // there is none
+	}
+	if file := b.config.OIDCSecretFile; file != "" {
+		secret, err := os.ReadFile(file)
+		if err != nil {
+			return nil, fmt.Errorf("--oidc-secret-file: %w", err)
+		}
+		c.ClientSecret = string(bytes.TrimSpace(secret))
+	}
+	provider, err := signin.New(c)
+	if err != nil {
+		return nil, fmt.Errorf("--oidc-issuer, --oidc-client-id, --oidc-redirect-url: %w", err)
+	}
+	return provider, nil
 }

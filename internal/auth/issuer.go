@@ -1,6 +1,7 @@
 package auth
 
 import (
+	"cmp"
 	"context"
 	"encoding/base64"
 	"encoding/json"
@@ -20,11 +21,19 @@ type IssuerConfig struct {
 	Keys     []StaticKey
 	JWKS     *JWKS // keys that are fetched; nil for none
 
-	// The claims that say who it is, in which roles, and which topics they may
-	// follow. A dot leads into an object: "realm_access.roles".
-	UserClaim   string // default "sub"
-	RolesClaim  string // default "roles"; who has none is a user; roles that are not Herald's mean nothing
-	TopicsClaim string // default "topics"
+	Claims Claims
+}
+
+// Claims are the claims that say who somebody is, in which roles, and which topics
+// they may follow. A dot leads into an object: "realm_access.roles".
+type Claims struct {
+	User   string // default "sub"
+	Roles  string // default "roles"; who has none is a user; roles that are not Herald's mean nothing
+	Topics string // default "topics"
+}
+
+func (c Claims) withDefaults() Claims {
+	return Claims{User: cmp.Or(c.User, "sub"), Roles: cmp.Or(c.Roles, "roles"), Topics: cmp.Or(c.Topics, "topics")}
 }
 
 // Issuer checks the tokens of somebody else, such as a company's sign-in.
@@ -42,11 +51,6 @@ func NewIssuer(c IssuerConfig) (*Issuer, error) {
 		return nil, fmt.Errorf("%q is what Herald's own tokens name as their issuer", issuer)
 	case len(c.Keys) == 0 && c.JWKS == nil:
 		return nil, errors.New("tokens of another issuer want a key to check them with")
-	}
-	for claim, name := range map[*string]string{&c.UserClaim: "sub", &c.RolesClaim: "roles", &c.TopicsClaim: "topics"} {
-		if *claim == "" {
-			*claim = name
-		}
 	}
 	parser := jwt.NewParser(jwt.WithValidMethods(algorithms()), jwt.WithExpirationRequired(), jwt.WithLeeway(leeway),
 		jwt.WithIssuer(c.Issuer), jwt.WithAudience(c.Audience))
@@ -121,15 +125,30 @@ func (i *Issuer) keysOf(ctx context.Context, t *jwt.Token) (any, error) {
 }
 
 func (i *Issuer) principal(claims jwt.MapClaims) (Principal, error) {
-	user, _ := claimAt(claims, i.config.UserClaim).(string)
-	if err := checkUser(user); err != nil {
-		return Principal{}, fmt.Errorf("claim %s: %w", i.config.UserClaim, err)
-	}
-	roles, err := wordsAt(claims, i.config.RolesClaim)
+	p, err := i.config.Claims.Principal(claims)
 	if err != nil {
 		return Principal{}, err
 	}
-	topics, err := wordsAt(claims, i.config.TopicsClaim)
+	expires, err := claims.GetExpirationTime()
+	if err != nil || expires == nil {
+		return Principal{}, errors.New("it does not say when it expires") // cannot be: the parser wants it
+	}
+	p.Expires = expires.Time
+	return p, nil
+}
+
+// Principal is whom the claims name. When that ends, they do not say here.
+func (c Claims) Principal(claims map[string]any) (Principal, error) {
+	c = c.withDefaults()
+	user, _ := claimAt(claims, c.User).(string)
+	if err := checkUser(user); err != nil {
+		return Principal{}, fmt.Errorf("claim %s: %w", c.User, err)
+	}
+	roles, err := wordsAt(claims, c.Roles)
+	if err != nil {
+		return Principal{}, err
+	}
+	topics, err := wordsAt(claims, c.Topics)
 	if err != nil {
 		return Principal{}, err
 	}
@@ -138,13 +157,8 @@ func (i *Issuer) principal(claims jwt.MapClaims) (Principal, error) {
 		p.Topics = append(p.Topics, Pattern(topic))
 	}
 	if err := checkPatterns(p.Topics); err != nil {
-		return Principal{}, fmt.Errorf("claim %s: %w", i.config.TopicsClaim, err)
+		return Principal{}, fmt.Errorf("claim %s: %w", c.Topics, err)
 	}
-	expires, err := claims.GetExpirationTime()
-	if err != nil || expires == nil {
-		return Principal{}, errors.New("it does not say when it expires") // cannot be: the parser wants it
-	}
-	p.Expires = expires.Time
 	return p, nil
 }
 

@@ -207,7 +207,7 @@ func TestWhatAnIssuersClaimsSay(t *testing.T) {
 		"in one text":   {claims: map[string]any{"roles": "worker backend", "topics": "job:*"}, want: auth.Principal{User: "alice", Roles: []auth.Role{"worker", "backend"}, Topics: []auth.Pattern{"job:*"}}},
 		"no role":       {claims: map[string]any{"roles": []string{}}, want: auth.Principal{User: "alice", Roles: []auth.Role{}}},
 		"other claims": {
-			config: auth.IssuerConfig{UserClaim: "email", RolesClaim: "realm_access.roles", TopicsClaim: "https://herald.test/topics"},
+			config: auth.IssuerConfig{Claims: auth.Claims{User: "email", Roles: "realm_access.roles", Topics: "https://herald.test/topics"}},
 			claims: map[string]any{
 				"email": "a@b.test", "realm_access": map[string]any{"roles": []string{"admin"}},
 				"https://herald.test/topics": []string{"user:*"}, "roles": []string{"support"},
@@ -225,7 +225,7 @@ func TestWhatAnIssuersClaimsSay(t *testing.T) {
 
 func TestLoadStaticKeyRefuses(t *testing.T) {
 	t.Parallel()
-	weak, err := rsa.GenerateKey(rand.Reader, 1024) //nolint:gosec // it is weak on purpose
+	weak, err := rsa.GenerateKey(rand.Reader, 1024) // weak on purpose
 	if err != nil {
 		t.Fatal(err)
 	}

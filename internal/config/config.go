@@ -61,6 +61,11 @@ type Config struct {
 	JWTRolesClaim  string   `name:"jwt-roles-claim" help:"The claim that lists the roles; without it, one is a user." default:"roles" env:"HERALD_JWT_ROLES_CLAIM" placeholder:"CLAIM"`
 	JWTTopicsClaim string   `name:"jwt-topics-claim" help:"The claim that lists patterns of topics that one may follow besides." default:"topics" env:"HERALD_JWT_TOPICS_CLAIM" placeholder:"CLAIM"`
 
+	OIDCIssuer      string `name:"oidc-issuer" help:"OpenID Connect provider that people sign in to the web app with." env:"HERALD_OIDC_ISSUER" placeholder:"URL"`
+	OIDCClientID    string `name:"oidc-client-id" help:"What the provider calls Herald." env:"HERALD_OIDC_CLIENT_ID" placeholder:"ID"`
+	OIDCSecretFile  string `name:"oidc-secret-file" help:"The secret that Herald has with the provider, if it has one." env:"HERALD_OIDC_SECRET_FILE" placeholder:"FILE"`
+	OIDCRedirectURL string `name:"oidc-redirect-url" help:"Where the provider sends people back to: /api/signin/callback at this address of Herald's." env:"HERALD_OIDC_REDIRECT_URL" placeholder:"URL"`
+
 	StrangerRate Rate    `help:"Requests from one address by whom nobody knows, so often a second and so many at once; 0: any." default:"200/2000" env:"HERALD_STRANGER_RATE" placeholder:"RATE/BURST"`
 	UserRate     Rate    `help:"Requests of one user." default:"200/2000" env:"HERALD_USER_RATE" placeholder:"RATE/BURST"`
 	ProgramRate  Rate    `help:"Requests of one API key, worker or back end." default:"5000/20000" env:"HERALD_PROGRAM_RATE" placeholder:"RATE/BURST"`

@@ -146,6 +146,11 @@ type Deps struct {
 	// stream.open tells them; 0: not at all.
 	AckInterval time.Duration
 
+	// SignIn signs people in to the web app, besides links that carry a token, and
+	// Issue makes the token of their session; nil: there is no such way in.
+	SignIn SignIn
+	Issue  func(p auth.Principal, life time.Duration) (string, error)
+
 	// Origins are the other sites whose pages may use the API, each by its exact
 	// origin, such as https://app.example.com; by default there are none.
 	Origins []string
@@ -213,6 +218,10 @@ func New(d Deps) http.Handler {
 	read(r, "/openapi.json", document(openAPIText))
 	read(r, "/asyncapi.json", document(asyncAPIText))
 	r.Post("/api/session", a.signIn)
+	if a.SignIn != nil {
+		r.Get(signInPath, a.beginSignIn)
+		r.Get(signInPath+"/callback", a.finishSignIn)
+	}
 	r.With(a.limitOpenings, a.authenticateOrTicket).Get("/api/sse", a.stream)
 	r.Post("/api/webhooks/{source}", a.webhook)
 	r.Group(a.fileRoutes)

@@ -21,7 +21,7 @@ func (a *api) serveApp(r chi.Router) {
 		}
 		w.Header().Set("Content-Type", "text/html; charset=utf-8")
 		w.Header().Set("Cache-Control", "no-cache")
-		_, _ = w.Write(index)
+		_, _ = w.Write(a.withSignIn(index))
 	}
 	files := http.FileServerFS(a.App)
 	read(r, "/", page)

@@ -65,3 +65,12 @@ func (b Buckets) Remembered() int {
 
 // Disposition is disposition.
 func Disposition(name string) string { return disposition(name) }
+
+// WithSignIn is api.withSignIn, where people sign in with a provider, or do not.
+func WithSignIn(page []byte, provider bool) string {
+	a := &api{}
+	if provider {
+		a.SignIn = struct{ SignIn }{}
+	}
+	return string(a.withSignIn(page))
+}
