@@ -11,8 +11,16 @@ const headings: Record<Why, string> = {
   "by choice": "You are signed out",
 };
 
+/** Where people sign in with a provider, as the server has written into the page; undefined when it has none. */
+function providerAddress(): string | undefined {
+  const address = document.querySelector<HTMLMetaElement>('meta[name="herald-sign-in"]')?.content;
+  if (address === undefined) return undefined;
+  return `${address}?to=${encodeURIComponent(location.pathname + location.search)}`;
+}
+
 /** Says how to come in. */
 export function SignedOutPage({ why }: { readonly why: Why }): ReactElement {
+  const provider = providerAddress();
   return (
     <>
       <Header>
@@ -20,6 +28,13 @@ export function SignedOutPage({ why }: { readonly why: Why }): ReactElement {
       </Header>
       <main className="mx-auto max-w-md px-6 pt-[14vh]">
         <h1 className="text-2xl font-semibold tracking-tight">{headings[why]}</h1>
+        {provider !== undefined && (
+          <p className="mt-4">
+            <a href={provider} className="font-medium underline underline-offset-4">
+              Sign in
+            </a>
+          </p>
+        )}
         <p className="mt-3 text-soft">
           Herald lets you in by a link that carries a key. Open the one that <Code>herald up</Code> printed when it
           started, or ask for a fresh one where it runs:
