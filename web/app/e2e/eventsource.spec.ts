@@ -1,4 +1,4 @@
-import type { JobEvent } from "@herald/client";
+import { EventStream, type JobEvent } from "@herald/client";
 import { type APIRequestContext, expect } from "@playwright/test";
 import { EventSource as NodeEventSource } from "eventsource";
 import { type Herald, test } from "./herald";
@@ -95,7 +95,35 @@ function followInNode(api: Api): { got: string[]; open: Promise<void>; close: ()
   };
 }
 
-test("EventSource, the browser's own and Node's, misses nothing across restarts", async ({ herald, page, request }) => {
+/** Follows the stream with our own client, in Node; what it got grows as it goes. */
+async function followWithClient(api: Api): Promise<{ got: string[]; close: () => void }> {
+  const got: string[] = [];
+  return new Promise((resolve) => {
+    const client = new EventStream({
+      url: api.url("/api/sse?conflate=off"),
+      topics: ["user:demo"],
+      types: ["job.*"],
+      token: () => api.token,
+      onEvent: (event) => {
+        if ("seq" in event) got.push(String(event.seq));
+        else if (event.type === "stream.snapshot") {
+          resolve({
+            got,
+            close: () => {
+              client.close();
+            },
+          });
+        }
+      },
+    });
+  });
+}
+
+test("EventSource, the browser's own and Node's, and EventStream in Node miss nothing across restarts", async ({
+  herald,
+  page,
+  request,
+}) => {
   const api = new Api(herald, request);
   await signIn(page, herald.link);
   await page.goto(api.url("/healthz")); // of the same origin, and without the app
@@ -117,6 +145,7 @@ test("EventSource, the browser's own and Node's, misses nothing across restarts"
   );
   const inBrowser = () => page.evaluate(() => (window as unknown as { got: string[] }).got);
   const node = followInNode(api);
+  const client = await followWithClient(api);
   try {
     await node.open;
     const jobs = [await api.start(2), await api.start(60)];
@@ -136,7 +165,10 @@ test("EventSource, the browser's own and Node's, misses nothing across restarts"
     await expect.poll(() => node.got.at(-1)).toBe(log.at(-1));
     expect(await inBrowser()).toEqual(log);
     expect(node.got).toEqual(log);
+    await expect.poll(() => client.got.at(-1)).toBe(log.at(-1));
+    expect(client.got).toEqual(log);
   } finally {
     node.close();
+    client.close();
   }
 });

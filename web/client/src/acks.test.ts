@@ -1,6 +1,6 @@
 import { afterEach, beforeEach, expect, test, vi } from "vitest";
 import { EventStream, type EventStreamOptions } from "./stream.js";
-import { type Connection, Server, stubPage } from "./testing.js";
+import { type Connection, Server, stubPage } from "./fake-server.js";
 
 beforeEach(() => {
   vi.useFakeTimers();
@@ -137,6 +137,8 @@ test("it says nothing more often than once a second", async () => {
     await server.last.event(seq);
     await page.setVisible(true);
     await page.leave();
+    await page.show();
+    await begin(server.last, "c", { ack_ms: 1, resumed: true });
     await pass(100);
   }
   const at = server.acks.map((a) => a.at);
@@ -205,12 +207,13 @@ test.each(["the last", "one under way"])(
   },
 );
 
-test("a page that comes back with its stream goes on", async () => {
+test("a page that comes back goes on with its stream", async () => {
   const page = stubPage();
   const { server, stream, said } = await follow();
   await server.last.event(1);
   await page.leave();
   await page.show();
+  await begin(server.last, "c", { resumed: true });
   await server.last.event(2);
   await pass(interval);
   expect(said().map((a) => a.seq)).toEqual([1, 2]);

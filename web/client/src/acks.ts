@@ -6,6 +6,7 @@ export interface AckOptions {
   readonly url: string;
   readonly fetch: typeof fetch;
   readonly headers: () => Promise<Record<string, string>>;
+  readonly credentials: RequestCredentials;
   /** Whether somebody sees what comes. */
   readonly visible: () => boolean;
   /** Told of each that failed. */
@@ -120,7 +121,8 @@ export class Acks {
     } catch (err) {
       if (this.#request !== request) return;
       this.#options.onError(err);
-      if (err instanceof HeraldError && err.status === 404) this.stop(); // the stream is gone
+      // The stream is gone, or was let in by what lets no acknowledgement in.
+      if (err instanceof HeraldError && [401, 403, 404].includes(err.status)) this.stop();
     } finally {
       clearTimeout(timeout);
       if (this.#request === request) this.#next();
@@ -142,6 +144,7 @@ export class Acks {
     const response = await this.#options.fetch(this.#options.url, {
       method: "POST",
       headers,
+      credentials: this.#options.credentials,
       body: JSON.stringify({ client_id: client, seq, visible }),
       keepalive: true, // so that one under way outlives its page
       signal,

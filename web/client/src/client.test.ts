@@ -27,6 +27,7 @@ test("a job is started with a body of JSON and the token", async () => {
       init: {
         method: "POST",
         headers: { authorization: "Bearer t0k3n", "content-type": "application/json" },
+        credentials: "same-origin",
         body: '{"kind":"video","title":"clip","args":{"a":1}}',
       },
     },

@@ -1,12 +1,15 @@
 import { HeraldError } from "./error.js";
-import type { Artifact, Job, JobKinds, JobPage, JobState, LogEvent, Session } from "./wire.js";
+import type { TokenSource } from "./stream.js";
+import type { Artifact, Job, JobKinds, JobPage, JobState, LogEvent, Presence, Session } from "./wire.js";
 
 /** How a client reaches its server. */
 export interface ClientOptions {
   /** The server's origin; by default the page's own. */
   readonly baseURL?: string;
   /** A bearer token for each request, where there is no cookie. */
-  readonly token?: () => string | Promise<string>;
+  readonly token?: TokenSource;
+  /** Whether cookies go along; by default to the page's own origin. */
+  readonly credentials?: RequestCredentials;
 }
 
 /** Which jobs are listed. */
@@ -35,10 +38,12 @@ export interface UploadOptions {
 export class HeraldClient {
   readonly #base: string;
   readonly #token: ClientOptions["token"];
+  readonly #credentials: RequestCredentials;
 
   constructor(options: ClientOptions = {}) {
     this.#base = options.baseURL ?? "";
     this.#token = options.token;
+    this.#credentials = options.credentials ?? "same-origin";
   }
 
   /** Who is signed in. */
@@ -95,6 +100,11 @@ export class HeraldClient {
     return this.#json("GET", `/api/jobs/${encodeURIComponent(id)}/artifacts`);
   }
 
+  /** Whether a user is there. */
+  presence(user: string): Promise<Presence> {
+    return this.#json("GET", `/api/users/${encodeURIComponent(user)}/presence`);
+  }
+
   /** What Herald's workers can do. */
   kinds(): Promise<JobKinds> {
     return this.#json("GET", "/api/kinds");
@@ -107,7 +117,8 @@ export class HeraldClient {
   async upload(file: File, { onProgress, signal }: UploadOptions = {}): Promise<Artifact> {
     const request = new XMLHttpRequest();
     request.open("POST", `${this.#base}/api/uploads?name=${encodeURIComponent(file.name)}`);
-    for (const [name, value] of Object.entries(await this.#headers())) request.setRequestHeader(name, value);
+    request.withCredentials = this.#credentials === "include";
+    for (const [name, value] of Object.entries(await this.#headers(false))) request.setRequestHeader(name, value);
     request.setRequestHeader("content-type", file.type === "" ? "application/octet-stream" : file.type);
     request.upload.addEventListener("progress", ({ loaded, total }) => onProgress?.({ loaded, total }));
     await send(request, file, signal);
@@ -115,8 +126,8 @@ export class HeraldClient {
     return JSON.parse(request.responseText) as Artifact;
   }
 
-  async #headers(): Promise<Record<string, string>> {
-    return this.#token === undefined ? {} : { authorization: `Bearer ${await this.#token()}` };
+  async #headers(renew: boolean): Promise<Record<string, string>> {
+    return this.#token === undefined ? {} : { authorization: `Bearer ${await this.#token(renew)}` };
   }
 
   async #json<T>(method: string, path: string, body?: unknown, headers?: Record<string, string>): Promise<T> {
@@ -125,17 +136,21 @@ export class HeraldClient {
   }
 
   async #call(method: string, path: string, body?: unknown, extra?: Record<string, string>): Promise<Response> {
-    const headers: Record<string, string> = { ...(await this.#headers()), ...extra };
-    const init: RequestInit = { method, headers };
-    if (body !== undefined) {
-      headers["content-type"] = "application/json";
-      init.body = JSON.stringify(body);
-    }
-    const response = await fetch(this.#base + path, init);
+    const ask = async (renew: boolean) => {
+      const headers: Record<string, string> = { ...(await this.#headers(renew)), ...extra };
+      if (body !== undefined) headers["content-type"] = "application/json";
+      const init: RequestInit = { method, headers, credentials: this.#credentials };
+      return fetch(this.#base + path, body === undefined ? init : { ...init, body: JSON.stringify(body) });
+    };
+    let response = await ask(false);
+    if (response.status === 401 && this.#token !== undefined) response = await ask(true);
     if (!response.ok) throw await HeraldError.from(response);
     return response;
   }
 }
+
+/** What can be asked of a server: HeraldClient does it, and a test's double. */
+export type HeraldAPI = Pick<HeraldClient, keyof HeraldClient>;
 
 /** Sends a request and waits for its answer, whatever it is. */
 async function send(request: XMLHttpRequest, body: File, signal?: AbortSignal): Promise<void> {

@@ -1,7 +1,14 @@
 export { fullJitter, type Backoff } from "./backoff.js";
-export { HeraldClient, type ClientOptions, type JobFilter, type NewJob, type UploadOptions } from "./client.js";
+export {
+  HeraldClient,
+  type ClientOptions,
+  type HeraldAPI,
+  type JobFilter,
+  type NewJob,
+  type UploadOptions,
+} from "./client.js";
 export { HeraldError } from "./error.js";
-export { EventStream, type EventStreamOptions, type StreamState } from "./stream.js";
+export { EventStream, type EventStreamOptions, type StreamState, type TokenSource } from "./stream.js";
 export { mergeJob } from "./wire.js";
 export type {
   Artifact,
@@ -14,8 +21,10 @@ export type {
   JobState,
   LogEvent,
   Moving,
+  Presence,
   Problem,
   Session,
   Step,
   StreamEvent,
+  StreamOpen,
 } from "./wire.js";

@@ -1,7 +1,7 @@
 import { afterEach, beforeEach, expect, test, vi } from "vitest";
 import type { HeraldError } from "./error.js";
-import { EventStream, type StreamState } from "./stream.js";
-import { Server, stubPage } from "./testing.js";
+import { EventStream, type EventStreamOptions, type StreamState } from "./stream.js";
+import { Server, stubPage } from "./fake-server.js";
 import type { StreamEvent } from "./wire.js";
 
 beforeEach(() => {
@@ -285,4 +285,124 @@ test("closed, it leaves nothing behind", async () => {
   expect(seqs).toEqual([]);
   expect(server.connections).toHaveLength(1);
   expect(vi.getTimerCount()).toBe(0);
+});
+
+/** A stream with the options, on a server that the test plays. */
+async function begin(options: Partial<EventStreamOptions>, server = new Server()) {
+  const events: StreamEvent[] = [];
+  const stream = new EventStream({
+    url: "/api/sse",
+    fetch: server.fetch,
+    onEvent: (event) => events.push(event),
+    ...options,
+  });
+  await vi.advanceTimersByTimeAsync(0);
+  return { server, stream, events };
+}
+
+test("filters go into the address, behind what stands there", async () => {
+  const { server, stream } = await begin({
+    url: "/api/sse?session=one",
+    types: ["job.*", "notification.payment"],
+    metadata: { tenant: "a b", region: ["eu", "us"] },
+  });
+  expect(server.last.url).toBe(
+    "/api/sse?session=one&type=job.*&type=notification.payment&metadata.tenant=a+b&metadata.region=eu&metadata.region=us",
+  );
+  stream.close();
+});
+
+test("each connection has a ticket of its own", async () => {
+  let tickets = 0;
+  const { server, stream } = await begin({ topics: ["all"], ticket: () => `t&${String(++tickets)}` });
+  await server.last.cut();
+  await vi.advanceTimersByTimeAsync(300);
+  expect(server.connections.map((c) => c.url)).toEqual([
+    "/api/sse?topic=all&ticket=t%261",
+    "/api/sse?topic=all&ticket=t%262",
+  ]);
+  stream.close();
+});
+
+test("a token that is refused is asked for again, once", async () => {
+  const server = new Server();
+  server.refuse = 401;
+  const token = vi.fn((renew: boolean) => {
+    if (renew) server.refuse = 0;
+    return renew ? "new" : "old";
+  });
+  const { stream } = await begin({ token }, server);
+  expect(token.mock.calls).toEqual([[false], [true]]);
+  expect(server.last.headers["authorization"]).toBe("Bearer new");
+  stream.close();
+
+  const refused = new Server();
+  refused.refuse = 401;
+  const asked: boolean[] = [];
+  const closed = vi.fn();
+  await begin({ token: (renew) => `${String(asked.push(renew))}`, onState: closed }, refused);
+  await vi.advanceTimersByTimeAsync(60_000);
+  expect(asked).toEqual([false, true]);
+  expect(closed.mock.calls).toMatchObject([["closed", { name: "HeraldError", status: 401 }]]);
+});
+
+test("when its token has expired it comes back with a new one, from where it was", async () => {
+  const token = vi.fn((renew: boolean) => (renew ? "new" : "old"));
+  const { server, stream } = await begin({ token });
+  await server.last.open();
+  await server.last.event(5);
+  await server.last.send("event: stream.expired\ndata: {}\n\n");
+  await vi.advanceTimersByTimeAsync(300);
+  expect(server.last.headers).toMatchObject({ authorization: "Bearer new", "last-event-id": "5" });
+  await server.last.open();
+  expect(stream.state).toBe("live");
+  stream.close();
+});
+
+test("a connection that breaks is not made anew before the time that the server has set", async () => {
+  vi.spyOn(Math, "random").mockReturnValue(0);
+  const { server, stream } = await begin({});
+  await server.last.send("retry: 2000\n");
+  await server.last.open();
+  await server.last.cut();
+  await vi.advanceTimersByTimeAsync(1999);
+  expect(server.connections).toHaveLength(1);
+  await vi.advanceTimersByTimeAsync(1);
+  expect(server.connections).toHaveLength(2);
+  stream.close();
+});
+
+test.each([
+  ["freeze", "resume"],
+  ["leave", "show"],
+] as const)("a page that sleeps has no connection, and catches up when it is back (%s, %s)", async (sleep, wake) => {
+  const page = stubPage();
+  const { server, stream } = await begin({});
+  await server.last.open();
+  await server.last.event(7);
+  await page[sleep]();
+  expect(stream.state).toBe("reconnecting");
+  await vi.advanceTimersByTimeAsync(60_000);
+  expect(server.connections).toHaveLength(1);
+  await page[wake]();
+  expect(server.connections).toHaveLength(2);
+  expect(server.last.headers["last-event-id"]).toBe("7");
+  stream.close();
+});
+
+test("what comes with the event at which it is closed is not handed on", async () => {
+  const server = new Server();
+  const seqs: number[] = [];
+  const stream: EventStream = new EventStream({
+    url: "/api/sse",
+    fetch: server.fetch,
+    onEvent: (event) => {
+      if ("seq" in event) seqs.push(event.seq);
+      stream.close();
+    },
+  });
+  await vi.advanceTimersByTimeAsync(0);
+  const [one, two] = [1, 2].map((seq) => `event: job.step\ndata: {"seq":${String(seq)}}\n\n`);
+  await server.last.send(`${one ?? ""}${two ?? ""}`);
+  expect(seqs).toEqual([1]);
 });

@@ -1,6 +1,7 @@
 import { Acks } from "./acks.js";
 import { type Backoff, fullJitter } from "./backoff.js";
 import { HeraldError } from "./error.js";
+import { callOut, followPage, online, pageVisible } from "./page.js";
 import { type ServerSentEvent, SSEParser } from "./sse.js";
 import type { StreamEvent } from "./wire.js";
 
@@ -10,14 +11,27 @@ import type { StreamEvent } from "./wire.js";
  */
 export type StreamState = "connecting" | "live" | "reconnecting" | "offline" | "closed";
 
+/** Gives a bearer token: a new one if `renew` is true, since the last was refused or has expired. */
+export type TokenSource = (renew: boolean) => string | Promise<string>;
+
 /** What a stream follows, and whom it tells. */
 export interface EventStreamOptions {
   /** The address of the stream, such as "/api/sse". */
   readonly url: string;
   /** What to follow; by default the user's own events and everybody's. */
   readonly topics?: readonly string[];
-  /** Headers for each connection, such as an authorization. */
+  /** Only events of these types, or of all that begin so: "job.failed", "job.*". */
+  readonly types?: readonly string[];
+  /** Only events whose metadata has, for each key, the value or one of the values. */
+  readonly metadata?: Readonly<Record<string, string | readonly string[]>>;
+  /** A bearer token for each connection, where there is no cookie. */
+  readonly token?: TokenSource;
+  /** A ticket for each connection, where no header may be sent. */
+  readonly ticket?: () => string | Promise<string>;
+  /** Other headers for each connection. */
   readonly headers?: () => Record<string, string> | Promise<Record<string, string>>;
+  /** Whether cookies go along; by default to the page's own origin. */
+  readonly credentials?: RequestCredentials;
   /** The cursor to resume from: the last id seen. */
   readonly lastEventId?: string;
   /** Told of each event. What it throws is an uncaught error of the page, and the stream goes on. */
@@ -48,8 +62,8 @@ const longestTimeout = 2 ** 31 - 1;
 /**
  * EventStream follows topics. It reconnects by itself and resumes where it was,
  * so each event comes once and in order; where the server cannot resume, a
- * `stream.reset` and a snapshot come instead. It gives up only when it is not
- * allowed to follow.
+ * `stream.reset` and a snapshot come instead. While its page is frozen it has no
+ * connection. It gives up only when it is not allowed to follow.
  */
 export class EventStream {
   readonly #options: EventStreamOptions;
@@ -68,6 +82,10 @@ export class EventStream {
   #openedAt: number | undefined;
   #connection: AbortController | undefined;
   #wakeUp: (() => void) | undefined;
+  /** The page is frozen, or put away to come back. */
+  #asleep = false;
+  /** The last token was refused or has expired. */
+  #renew = false;
 
   /** Connects at once. */
   constructor(options: EventStreamOptions) {
@@ -78,7 +96,8 @@ export class EventStream {
     this.#acks = new Acks({
       url: `${options.url.split("?", 1).join()}/ack`,
       fetch: options.fetch ?? ((...args) => fetch(...args)),
-      headers: async () => ({ ...(await options.headers?.()) }),
+      headers: () => this.#authorized(false),
+      credentials: options.credentials ?? "same-origin",
       visible: options.visible ?? pageVisible,
       onError: (err) => {
         callOut(() => options.onAckError?.(err));
@@ -120,15 +139,20 @@ export class EventStream {
       try {
         await this.#connect();
       } catch (err) {
-        if (err instanceof HeraldError && isFinal(err)) {
-          this.#end(err);
-          return;
-        }
+        if (this.#mayRenew(err)) continue;
+        if (err instanceof HeraldError && isFinal(err)) this.#end(err);
       }
       if (this.#closed()) return;
       this.#cutOff();
       await this.#pause();
     }
+  }
+
+  /** Reports whether a new token is worth a try, once. */
+  #mayRenew(err: unknown): boolean {
+    if (this.#options.token === undefined || this.#renew) return false;
+    this.#renew = err instanceof HeraldError && err.status === 401;
+    return this.#renew;
   }
 
   /** Follows one connection until it ends, however it ends. */
@@ -141,11 +165,11 @@ export class EventStream {
     this.#heardAt = Date.now();
     this.#openedAt = undefined;
     try {
-      const response = await (this.#options.fetch ?? fetch)(this.#address(), {
-        headers: await this.#headers(),
-        cache: "no-store",
-        signal: connection.signal,
-      });
+      const { fetch: ask = fetch, credentials = "same-origin" } = this.#options;
+      const address = await this.#address();
+      const headers = await this.#headers();
+      connection.signal.throwIfAborted();
+      const response = await ask(address, { headers, credentials, cache: "no-store", signal: connection.signal });
       if (!response.ok) throw await HeraldError.from(response);
       if (response.body === null) throw new TypeError("the answer has no body");
       await this.#read(response.body);
@@ -175,20 +199,23 @@ export class EventStream {
     }
   }
 
-  #address(): string {
-    const query = new URLSearchParams();
-    for (const topic of this.#options.topics ?? []) query.append("topic", topic);
-    const text = query.toString();
-    return text === "" ? this.#options.url : `${this.#options.url}?${text}`;
+  async #address(): Promise<string> {
+    const address = streamAddress(this.#options);
+    if (this.#options.ticket === undefined) return address;
+    return withQuery(address, `ticket=${encodeURIComponent(await this.#options.ticket())}`);
   }
 
   async #headers(): Promise<Record<string, string>> {
-    const headers: Record<string, string> = { ...(await this.#options.headers?.()), accept: "text/event-stream" };
-    if (this.#lastId !== "") headers["last-event-id"] = this.#lastId;
-    return headers;
+    const headers = { ...(await this.#authorized(this.#renew)), accept: "text/event-stream" };
+    return this.#lastId === "" ? headers : { ...headers, "last-event-id": this.#lastId };
+  }
+
+  #authorized(renew: boolean): Promise<Record<string, string>> {
+    return authorized(this.#options, renew);
   }
 
   #take({ id, event: type, data }: ServerSentEvent): void {
+    if (this.#closed()) return; // by the handler of an event that came with this one
     const parsed: unknown = JSON.parse(data);
     if (!type.startsWith("stream.")) {
       this.#takeLogged(parsed as StreamEvent & { seq: number });
@@ -199,7 +226,7 @@ export class EventStream {
       case "stream.open":
         this.#heartbeat = event.data.heartbeat_ms;
         this.#openedAt = Date.now();
-        this.#retry = undefined;
+        this.#renew = false;
         this.#acknowledge(event.data);
         this.#setState("live");
         break;
@@ -214,10 +241,18 @@ export class EventStream {
         break;
       case "stream.expired":
         this.#tell(event);
-        this.#end(new HeraldError({ type: "/problems/token-expired", title: "Your sign-in has expired", status: 401 }));
+        this.#expired();
         return;
     }
     this.#tell(event);
+  }
+
+  /** Comes back with a new token, where there is one to be had. */
+  #expired(): void {
+    this.#renew = this.#options.token !== undefined;
+    if (this.#renew) this.#connection?.abort();
+    else
+      this.#end(new HeraldError({ type: "/problems/token-expired", title: "Your sign-in has expired", status: 401 }));
   }
 
   #takeLogged(event: StreamEvent & { seq: number }): void {
@@ -248,11 +283,13 @@ export class EventStream {
   async #pause(): Promise<void> {
     // A server that lets in and cuts at once counts as one that is away.
     if (this.#openedAt !== undefined && Date.now() - this.#openedAt >= this.#backoff.longest) this.#tries = 0;
-    const wait = Math.min(this.#retry ?? fullJitter(this.#tries, this.#backoff), longestTimeout);
+    const wait = Math.min(Math.max(this.#retry ?? 0, fullJitter(this.#tries, this.#backoff)), longestTimeout);
     this.#retry = undefined;
     this.#tries++;
     await new Promise<void>((resolve) => {
-      const timer = setTimeout(resolve, wait);
+      const timer = setTimeout(() => {
+        if (!this.#asleep) resolve();
+      }, wait);
       this.#wakeUp = () => {
         clearTimeout(timer);
         resolve();
@@ -263,37 +300,42 @@ export class EventStream {
 
   /** A page that comes back from sleep, or a network that does, is a reason to look at once. */
   #listen(): void {
-    if (typeof window === "undefined") return;
-    const { signal } = this.#closing;
-    const look = () => {
-      this.#checkAlive();
-      this.#tries = 0;
-      this.#wakeUp?.();
+    const wake = () => {
+      this.#asleep = false;
+      this.#look();
+    };
+    const sleep = () => {
+      this.#acks.leave();
+      this.#asleep = true;
+      this.#connection?.abort();
     };
     const listeners = {
-      pageshow: look,
-      pagehide: () => {
-        this.#acks.leave();
-      },
+      pageshow: wake,
+      resume: wake,
+      pagehide: sleep,
+      freeze: sleep,
       online: () => {
         if (this.#state === "offline") this.#cutOff();
-        look();
+        this.#look();
       },
       offline: () => {
         this.#connection?.abort();
         this.#cutOff();
       },
-    };
-    for (const [type, listener] of Object.entries(listeners)) window.addEventListener(type, listener, { signal });
-    document.addEventListener(
-      "visibilitychange",
-      () => {
-        if (document.visibilityState !== "visible") return;
-        look();
+      visibilitychange: () => {
+        if (!pageVisible()) return;
+        wake();
         this.#acks.shown();
       },
-      { signal },
-    );
+    };
+    // Before the page's own listeners, which may close the stream: the last acknowledgement is to go first.
+    followPage(listeners, { signal: this.#closing.signal, capture: true });
+  }
+
+  #look(): void {
+    this.#checkAlive();
+    this.#tries = 0;
+    this.#wakeUp?.();
   }
 
   /** Says that no connection is heard, and whose fault it is. */
@@ -308,33 +350,31 @@ export class EventStream {
   }
 }
 
-/**
- * Calls code that is not ours: what it throws must not break a connection, nor be lost. Reports whether it has
- * returned.
- */
-function callOut(call: () => void): boolean {
-  try {
-    call();
-    return true;
-  } catch (err) {
-    setTimeout(() => {
-      throw err;
-    });
-    return false;
+/** The address of a stream without what lets it in. */
+export function streamAddress({ url, topics = [], types = [], metadata = {} }: EventStreamOptions): string {
+  const query = new URLSearchParams();
+  for (const topic of topics) query.append("topic", topic);
+  for (const type of types) query.append("type", type);
+  for (const [key, values] of Object.entries(metadata)) {
+    for (const value of [values].flat()) query.append(`metadata.${key}`, value);
   }
+  return withQuery(url, query.toString());
+}
+
+/** The headers of the options, with a token when there is one. */
+export async function authorized(
+  { headers, token }: EventStreamOptions,
+  renew: boolean,
+): Promise<Record<string, string>> {
+  const all = { ...(await headers?.()) };
+  return token === undefined ? all : { ...all, authorization: `Bearer ${await token(renew)}` };
+}
+
+function withQuery(url: string, query: string): string {
+  return query === "" ? url : `${url}${url.includes("?") ? "&" : "?"}${query}`;
 }
 
 /** Whether asking again would be answered the same. */
 function isFinal(err: HeraldError): boolean {
   return err.status === 400 || err.status === 401 || err.status === 403;
-}
-
-/** Node has a navigator that does not know. */
-function online(): boolean {
-  return typeof window === "undefined" || navigator.onLine;
-}
-
-/** Without a page, nobody sees what comes. */
-function pageVisible(): boolean {
-  return typeof document !== "undefined" && document.visibilityState === "visible";
 }

@@ -88,6 +88,19 @@ export interface Artifact {
   readonly details: unknown;
 }
 
+/** Whether a user is there, on whichever node. */
+export interface Presence {
+  readonly user: string;
+  readonly online: boolean;
+  readonly connections: number;
+  /** When the oldest of the open streams began. */
+  readonly since: string | null;
+  /** When a page of theirs was last known to be visible, or else when a stream was opened. */
+  readonly last_active_at: string | null;
+  /** A page of theirs is visible. */
+  readonly visible: boolean;
+}
+
 /** Who is signed in. */
 export interface Session {
   readonly user: string;
@@ -172,23 +185,25 @@ export type JobEvent =
   | LogEvent<"job.callback", CallbackTry>
   | LogEvent<`notification.${string}`>;
 
+/** How a stream begins. */
+export interface StreamOpen {
+  /** The connection's name, and that of a topic that it alone follows. */
+  readonly client_id: string;
+  readonly node: string;
+  readonly user: string;
+  readonly topics: readonly string[];
+  readonly heartbeat_ms: number;
+  /** How often the server wants to know how far the client has come; 0: never. */
+  readonly ack_ms: number;
+  /** Where it begins; events up to here may be old. */
+  readonly head: number;
+  readonly resumed: boolean;
+}
+
 /** What comes on a stream: the log's entries, and what the stream says of itself. */
 export type StreamEvent =
   | JobEvent
-  | {
-      readonly type: "stream.open";
-      readonly data: {
-        readonly client_id: string;
-        readonly node: string;
-        readonly user: string;
-        readonly topics: readonly string[];
-        readonly heartbeat_ms: number;
-        /** How often the server wants to know how far the client has come; 0: never. */
-        readonly ack_ms: number;
-        readonly head: number;
-        readonly resumed: boolean;
-      };
-    }
+  | { readonly type: "stream.open"; readonly data: StreamOpen }
   | { readonly type: "stream.snapshot"; readonly data: { readonly jobs: readonly Job[] } }
   | { readonly type: "stream.reset"; readonly data: { readonly reason: "cursor_too_old" | "cursor_ahead" } }
   | { readonly type: "stream.expiring"; readonly data: { readonly expires_at: string } }

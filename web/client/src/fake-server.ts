@@ -124,5 +124,7 @@ export function stubPage() {
     },
     show: () => fire(window, "pageshow"),
     leave: () => fire(window, "pagehide"),
+    freeze: () => fire(document, "freeze"),
+    resume: () => fire(document, "resume"),
   };
 }
