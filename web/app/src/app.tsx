@@ -51,7 +51,7 @@ interface SignedInProps {
 }
 
 function SignedIn({ client, session, onSignOut, onExpired }: SignedInProps): ReactElement {
-  const desk = useOpenDesk(client, onExpired);
+  const desk = useOpenDesk(client, session.user, onExpired);
   const [presets, presetsAgain] = useLoadedPresets(client);
   const route = useRoute();
   return (
@@ -90,8 +90,8 @@ function Page({ route, onPresetsAgain }: { readonly route: Route; readonly onPre
 }
 
 /** A desk that is open for as long as the component is there. */
-function useOpenDesk(client: HeraldClient, onExpired: () => void): Desk {
-  const [desk] = useState(() => newDesk(client, onExpired));
+function useOpenDesk(client: HeraldClient, user: string, onExpired: () => void): Desk {
+  const [desk] = useState(() => newDesk(client, user, onExpired));
   useEffect(() => openDesk(desk), [desk]);
   useEffect(() => followInTab(desk.store, desk.uploads, document.querySelector<HTMLLinkElement>("#favicon")), [desk]);
   return desk;

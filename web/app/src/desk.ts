@@ -1,4 +1,4 @@
-import type { HeraldClient, Job, StreamState } from "@herald/client";
+import { type HeraldClient, type Job, SharedStream, type StreamState } from "@herald/client";
 import { createContext, useCallback, useContext, useSyncExternalStore } from "react";
 import { Clock, useNow } from "./clock";
 import { Live } from "./live";
@@ -14,14 +14,15 @@ export interface Desk {
   readonly uploads: Uploads;
 }
 
-/** A desk that nothing happens at until openDesk. */
-export function newDesk(client: HeraldClient, onSignedOut: () => void): Desk {
+/** A desk of the user's, that nothing happens at until openDesk. All of the user's tabs share one stream. */
+export function newDesk(client: HeraldClient, user: string, onSignedOut: () => void): Desk {
   const clock = new Clock();
   const store = new JobStore();
   const uploads = new Uploads(client, (job) => {
     store.put(job);
   });
-  return { client, clock, store, uploads, live: new Live(client, store, clock, onSignedOut) };
+  const live = new Live(client, store, clock, onSignedOut, (on) => new SharedStream({ url: "/api/sse", user, ...on }));
+  return { client, clock, store, uploads, live };
 }
 
 /** Opens the stream; the function that it returns ends all that goes on at the desk. */

@@ -1,4 +1,4 @@
-import { EventStream, HeraldClient, HeraldError, type Job, type StreamEvent, type StreamState } from "@herald/client";
+import { type HeraldClient, HeraldError, type Job, type StreamEvent, type StreamState } from "@herald/client";
 import type { Clock } from "./clock";
 import type { JobStore } from "./store";
 
@@ -36,7 +36,7 @@ export class Live {
   readonly #owed = new Set<string>();
 
   /** `onSignedOut` is called when the server no longer knows the user. */
-  constructor(api: Reader, store: JobStore, clock: Clock, onSignedOut: () => void, openStream: OpenStream = open) {
+  constructor(api: Reader, store: JobStore, clock: Clock, onSignedOut: () => void, openStream: OpenStream) {
     this.#api = api;
     this.#store = store;
     this.#clock = clock;
@@ -187,8 +187,4 @@ export class Live {
 export function messageOf(err: unknown): string {
   if (err instanceof HeraldError) return err.message;
   return "Herald cannot be reached.";
-}
-
-function open(handlers: StreamHandlers): { close(): void } {
-  return new EventStream({ url: "/api/sse", ...handlers });
 }

@@ -8,6 +8,7 @@ export {
   type UploadOptions,
 } from "./client.js";
 export { HeraldError } from "./error.js";
+export { SharedStream, type SharedStreamOptions } from "./share.js";
 export { EventStream, type EventStreamOptions, type StreamState, type TokenSource } from "./stream.js";
 export { mergeJob } from "./wire.js";
 export type {
