@@ -1,7 +1,9 @@
 package httpapi_test
 
 import (
+	"context"
 	"encoding/json"
+	"fmt"
 	"net/http"
 	"strings"
 	"testing"
@@ -71,43 +73,62 @@ func TestAWorkerTakesTheNextJobOfItsKinds(t *testing.T) {
 	}
 }
 
+// looking tells how many wait for a job, whenever somebody looks for all of them.
+type looking struct {
+	allJobs
+
+	waiting chan int
+}
+
+// allJobs is httpapi.Jobs by a name that none of its methods has.
+type allJobs = httpapi.Jobs
+
+func (l looking) CountClaimable(ctx context.Context, kinds []string, bound int) (map[string]int, error) {
+	select {
+	case l.waiting <- bound:
+	default:
+	}
+	return l.allJobs.CountClaimable(ctx, kinds, bound)
+}
+
 // Requests that wait are bounded, and do not hold a node up that stops.
 func TestRequestsThatWaitAreBounded(t *testing.T) {
 	t.Parallel()
-	s := setup(t, func(d *httpapi.Deps) { d.Limits = httpapi.Limits{Waits: 2, WaitsPerUser: 1} })
-	j, robot, other := s.startElsewhere(t), s.token(t, "robot", auth.RoleWorker), s.token(t, "other", auth.RoleWorker)
-	commands := func(token, wait string) answer {
-		return s.do(t, http.MethodGet, "/api/jobs/"+j.ID.String()+"/commands?attempt=1&wait="+wait, token, "")
+	waiting := make(chan int)
+	s := setup(t, func(d *httpapi.Deps) {
+		d.Limits = httpapi.Limits{Waits: 2, WaitsPerUser: 1}
+		d.Jobs = looking{d.Jobs, waiting}
+	})
+	j, robot := s.startElsewhere(t), s.token(t, "robot", auth.RoleWorker)
+	next := func(who string, wait int) answer {
+		return s.do(t, http.MethodPost, "/api/attempts", s.token(t, who, auth.RoleWorker), fmt.Sprintf(`{"kinds":["none"],"wait":%d}`, wait))
+	}
+	commands := func(wait int) answer {
+		return s.do(t, http.MethodGet, fmt.Sprintf("/api/jobs/%s/commands?attempt=1&wait=%d", j.ID, wait), robot, "")
 	}
 	told := make(chan answer, 2)
-	wait := func(ask func() answer) { // until there is room, which the tests' own requests may take
-		a := ask()
-		for a.header.Get("Retry-After") != "" && a.problem() != "closing" {
-			a = ask()
+	for i, who := range []string{"robot", "other"} {
+		go func() { told <- next(who, 30) }()
+		for <-waiting != i+1 {
+			continue // until it waits, too
 		}
-		told <- a
 	}
-	go wait(func() answer { return commands(robot, "30") })
-	var refused answer
-	for refused.status != http.StatusTooManyRequests { // until the first one waits
-		refused = commands(robot, "1")
+	for name, a := range map[string]answer{"for a job": next("robot", 1), "for a command": commands(1)} {
+		if a.status != http.StatusTooManyRequests || a.problem() != "too-many-waiting" || a.header.Get("Retry-After") == "" {
+			t.Errorf("a second request of the user that waits %s: %d %s", name, a.status, a.body)
+		}
 	}
-	if refused.problem() != "too-many-waiting" || refused.header.Get("Retry-After") == "" {
-		t.Errorf("a second one of the user: %s %v", refused.body, refused.header)
+	if a := next("third", 1); a.status != http.StatusServiceUnavailable || a.problem() != "node-full" || a.header.Get("Retry-After") == "" {
+		t.Errorf("a third request that waits: %d %s", a.status, a.body)
 	}
-	if a := commands(robot, "0"); a.status != http.StatusOK {
-		t.Errorf("without waiting: %d %s", a.status, a.body)
-	}
-	go wait(func() answer { return s.do(t, http.MethodPost, "/api/attempts", other, `{"kinds":["none"],"wait":30}`) })
-	for refused = (answer{}); refused.status != http.StatusServiceUnavailable; { // until the second one waits
-		refused = s.do(t, http.MethodPost, "/api/attempts", s.token(t, "third", auth.RoleWorker), `{"kinds":["none"],"wait":1}`)
-	}
-	if refused.problem() != "node-full" || refused.header.Get("Retry-After") == "" {
-		t.Errorf("a third one: %s %v", refused.body, refused.header)
+	for name, a := range map[string]answer{"for a job": next("robot", 0), "for a command": commands(0)} {
+		if a.status != http.StatusOK {
+			t.Errorf("one that does not wait %s: %d %s", name, a.status, a.body)
+		}
 	}
 	s.closeStreams()
 	for range 2 {
-		if a := <-told; a.status != http.StatusOK && a.status != http.StatusServiceUnavailable {
+		if a := <-told; a.status != http.StatusOK {
 			t.Errorf("when the node stops: %d %s", a.status, a.body)
 		}
 	}

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"maps"
 	"math/rand/v2"
 	"net/http"
 	"strconv"
@@ -191,15 +192,21 @@ func (ps problems) write(w http.ResponseWriter, r *http.Request, err error) {
 	ps.of(r.Context(), err).send(w)
 }
 
-// send answers with the problem.
-func (p *Problem) send(w http.ResponseWriter) {
+// GetHeaders are those of an answer that is the problem; huma sets them, too.
+func (p *Problem) GetHeaders() http.Header {
+	h := http.Header{"Cache-Control": {"no-store"}}
 	switch p.Status {
 	case http.StatusUnauthorized:
-		w.Header().Set("WWW-Authenticate", "Bearer")
+		h.Set("WWW-Authenticate", "Bearer")
 	case http.StatusTooManyRequests, http.StatusServiceUnavailable:
-		w.Header().Set("Retry-After", retryAfter())
+		h.Set("Retry-After", retryAfter())
 	}
-	w.Header().Set("Cache-Control", "no-store")
+	return h
+}
+
+// send answers with the problem.
+func (p *Problem) send(w http.ResponseWriter) {
+	maps.Copy(w.Header(), p.GetHeaders())
 	writeJSON(w, p.Status, problemType, p)
 }
 
