@@ -79,18 +79,32 @@ export function timeLeft(ms: number): string {
   return quarters === 1 ? `about an hour left` : `about ${String(quarters)}${nbsp}h left`;
 }
 
+/** A unit that times are told in: its size, and the steps that are worth telling. */
+interface Unit {
+  readonly name: string;
+  readonly size: number;
+  readonly step: number;
+}
+
+const second: Unit = { name: "s", size: 1000, step: 1000 };
+const seconds: Unit = { name: "s", size: 1000, step: 5000 };
+const minute: Unit = { name: "min", size: 60_000, step: 60_000 };
+const hour: Unit = { name: "h", size: 3_600_000, step: 1_800_000 };
+
 /**
  * A range of times in words: 3 to 5 min. It is rounded outwards, to what is worth
  * saying of its high end, so that what was in the range is in its words.
  */
 export function range(low: number, high: number): string {
-  const [unit, name] =
-    high <= 60_000 ? [high <= 10_000 ? 1000 : 5000, "s"] : high <= 3_600_000 ? [60_000, "min"] : [1_800_000, "h"];
-  const size = name === "s" ? 1000 : name === "min" ? 60_000 : 3_600_000;
-  const from = (Math.floor(low / unit) * unit) / size;
-  const to = (Math.ceil(high / unit) * unit) / size;
-  if (from <= 0) return `up to ${String(to)}${nbsp}${name}`;
-  return from === to ? `${String(to)}${nbsp}${name}` : `${String(from)} to ${String(to)}${nbsp}${name}`;
+  const unit = high <= 10_000 ? second : high <= 60_000 ? seconds : high <= 3_600_000 ? minute : hour;
+  const finer = unit === hour ? minute : unit === minute ? { ...seconds, step: 10_000 } : unit;
+  const most = (Math.ceil(high / unit.step) * unit.step) / unit.size;
+  const to = `${String(most)}${nbsp}${unit.name}`;
+  const from = low < unit.step ? finer : unit;
+  const least = (Math.floor(low / from.step) * from.step) / from.size;
+  if (least <= 0) return `up to ${to}`;
+  if (from.name !== unit.name) return `${String(least)}${nbsp}${from.name} to ${to}`;
+  return least === most ? to : `${String(least)} to ${to}`;
 }
 
 /** What a range for the time left is worth saying. */
