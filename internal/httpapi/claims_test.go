@@ -149,7 +149,7 @@ func TestAWorkerFollowsItsJob(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if res.Body.Close(); res.StatusCode != want {
+		if _ = res.Body.Close(); res.StatusCode != want {
 			t.Errorf("%s follows the job: %d, want %d", who, res.StatusCode, want)
 		}
 	}
