@@ -47,6 +47,7 @@ type Audience interface {
 type PublisherConfig struct {
 	Queue       int           // publications that may wait; default 1024
 	QueueBytes  int64         // of their payloads; default 64 MiB
+	Writers     int           // transactions at once, so that one is put together while another commits; default 2
 	Group       int           // events after which a group takes no further publication; default 1000
 	Time        time.Duration // for a transaction; default 10 s
 	CountTime   time.Duration // for counting streams, after which their number is not known; default 250 ms
@@ -54,15 +55,16 @@ type PublisherConfig struct {
 }
 
 func (c *PublisherConfig) setDefaults() {
-	const queue, queueBytes, group, locked = 1024, 64 << 20, 1000, 4
+	const queue, queueBytes, writers, group, locked = 1024, 64 << 20, 2, 1000, 4
+	c.Writers = orDefault(c.Writers, writers)
 	c.Queue, c.Group, c.LockedAside = orDefault(c.Queue, queue), orDefault(c.Group, group), orDefault(c.LockedAside, locked)
 	c.QueueBytes = orDefault(c.QueueBytes, queueBytes)
 	c.Time, c.CountTime = orDefault(c.Time, 10*time.Second), orDefault(c.CountTime, 250*time.Millisecond)
 }
 
 // Publisher puts an application's own events into the outbox. Publications that
-// come while a transaction commits go together into the next, each with an
-// answer of its own; the first of a quiet time goes at once.
+// come while transactions commit go together into the next, each with an answer
+// of its own; the first of a quiet time goes at once.
 type Publisher struct {
 	store    PublishStore
 	audience Audience
@@ -72,9 +74,10 @@ type Publisher struct {
 	ended    chan struct{} // closed when Run has returned
 
 	// owned by Run
-	held   []*waiting // behind one with the same key
-	locked chan struct{}
-	aside  sync.WaitGroup
+	held    []*waiting // behind one with the same key
+	writers chan struct{}
+	locked  chan struct{}
+	writing sync.WaitGroup // with what waits for its key
 }
 
 // waiting is a publication whose caller waits for the answer.
@@ -90,7 +93,7 @@ func NewPublisher(store PublishStore, audience Audience, config PublisherConfig)
 	config.setDefaults()
 	return &Publisher{
 		store: store, audience: audience, config: config, queue: make(chan *waiting, config.Queue), ended: make(chan struct{}),
-		locked: make(chan struct{}, config.LockedAside),
+		writers: make(chan struct{}, config.Writers), locked: make(chan struct{}, config.LockedAside),
 	}
 }
 
@@ -136,13 +139,17 @@ func (p *Publisher) Publish(ctx context.Context, publication event.Publication) 
 // Run publishes until ctx ends, and then what still waits.
 func (p *Publisher) Run(ctx context.Context) error {
 	defer close(p.ended)
-	defer p.aside.Wait()
+	defer p.writing.Wait()
 	for {
+		p.writers <- struct{}{} // before it is put together, so that what comes until then is in it
 		group := p.gather(ctx)
 		if len(group) == 0 {
 			return nil
 		}
-		p.publish(context.WithoutCancel(ctx), group)
+		p.writing.Go(func() {
+			defer func() { <-p.writers }()
+			p.publish(context.WithoutCancel(ctx), group)
+		})
 	}
 }
 
@@ -263,7 +270,7 @@ func (p *Publisher) awaitKey(ctx context.Context, w *waiting, addressed []int) {
 		w.answer <- Result{Err: ErrBusy}
 		return
 	}
-	p.aside.Go(func() {
+	p.writing.Go(func() {
 		defer func() { <-p.locked }()
 		ctx, cancel := context.WithTimeout(ctx, p.config.Time)
 		defer cancel()

@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"slices"
 	"sync"
 	"testing"
 	"testing/synctest"
@@ -86,6 +87,7 @@ type publishing struct {
 
 func publisher(t *testing.T, store *slowStore, audience eventlog.Audience, config eventlog.PublisherConfig) *publishing {
 	t.Helper()
+	config.Writers = max(config.Writers, 1)
 	p := &publishing{t: t, publisher: eventlog.NewPublisher(store, audience, config)}
 	ctx, cancel := context.WithCancel(t.Context())
 	done := make(chan error, 1)
@@ -132,6 +134,24 @@ func TestWhatComesDuringACommitGoesTogether(t *testing.T) {
 			t.Errorf("groups: -want +got:\n%s", diff)
 		}
 		p.ask("late", "", eventlog.ErrBusy, 1)
+	})
+}
+
+func TestOneIsPutTogetherWhileAnotherCommits(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		store := &slowStore{}
+		p := publisher(t, store, three(0), eventlog.PublisherConfig{Writers: 2})
+		began := time.Now()
+		p.ask("first", "", nil, 1)
+		p.ask("second", "", nil, 1)
+		p.ask("third", "", nil, 1)
+		p.ask("fourth", "", nil, 1)
+		p.group.Wait()
+		slices.SortFunc(store.groups, slices.Compare[[]string])
+		if diff := cmp.Diff([][]string{{"first"}, {"second"}, {"third", "fourth"}}, store.groups); diff != "" || time.Since(began) != 2*time.Second {
+			t.Errorf("groups after %v: -want +got:\n%s", time.Since(began), diff)
+		}
 	})
 }
 
