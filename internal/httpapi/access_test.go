@@ -48,6 +48,8 @@ func TestReadsOfOthersThingsAreInTheLog(t *testing.T) {
 		{"/api/jobs/" + j.ID.String(), sue, "demo", []string{job}}, // each time
 		{"/api/jobs/" + j.ID.String() + "/events", sue, "demo", []string{job}},
 		{"/api/jobs/" + j.ID.String() + "/artifacts", root, "demo", []string{job}},
+		{"/api/jobs?owner=demo", sue, "demo", []string{"jobs:demo"}},
+		{"/api/jobs", sue, "", nil},
 		{file.URL, demo, "", nil},
 		{file.URL, sue, "demo", []string{id}},
 		{file.URL, sue, "", nil}, // the next piece

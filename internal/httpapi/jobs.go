@@ -72,6 +72,9 @@ func (a *api) listJobs(ctx context.Context, in *listIn) (*listOut, error) {
 	if in.Owner != p.User && !p.MaySee(in.Owner) {
 		return nil, fmt.Errorf("%w: list another's jobs", auth.ErrForbidden)
 	}
+	if err := a.note(ctx, in.Owner, "jobs:"+in.Owner); err != nil {
+		return nil, err
+	}
 	f := job.Filter{Owner: in.Owner, Kind: in.Kind, Limit: in.Limit + 1, States: statesOf(in.State)}
 	if in.Before != "" {
 		before, err := uuid.Parse(in.Before)
