@@ -15,15 +15,15 @@ import (
 
 // URL starts a server that lives as long as the test, and returns the URL of an
 // empty bucket on it. It takes any credentials; with anonymous, none are needed.
-func URL(t testing.TB, anonymous bool) string {
-	t.Helper()
+func URL(tb testing.TB, anonymous bool) string {
+	tb.Helper()
 	const bucket = "herald"
 	store := s3mem.New()
 	if err := store.CreateBucket(bucket); err != nil {
-		t.Fatal(err)
+		tb.Fatal(err)
 	}
 	server := httptest.NewServer(gofakes3.New(store).Server())
-	t.Cleanup(server.Close)
+	tb.Cleanup(server.Close)
 	query := url.Values{"endpoint": {server.URL}, "region": {"us-east-1"}, "use_path_style": {"true"}}
 	if anonymous {
 		query.Set("anonymous", "true")
@@ -32,15 +32,15 @@ func URL(t testing.TB, anonymous bool) string {
 }
 
 // Open opens an empty bucket, which is closed when the test ends.
-func Open(t testing.TB) *blob.Bucket {
-	t.Helper()
-	bucket, err := blob.OpenBucket(t.Context(), URL(t, true))
+func Open(tb testing.TB) *blob.Bucket {
+	tb.Helper()
+	bucket, err := blob.OpenBucket(tb.Context(), URL(tb, true))
 	if err != nil {
-		t.Fatal(err)
+		tb.Fatal(err)
 	}
-	t.Cleanup(func() {
+	tb.Cleanup(func() {
 		if err := bucket.Close(); err != nil {
-			t.Error(err)
+			tb.Error(err)
 		}
 	})
 	return bucket
