@@ -3,6 +3,7 @@ package heraldriver_test
 import (
 	"context"
 	"errors"
+	"slices"
 	"testing"
 	"time"
 
@@ -147,7 +148,11 @@ func TestAZombieIsLate(t *testing.T) {
 		heraldriver.FromContext(ctx).Progress(0.9)
 		return nil
 	}))
-	b.wantStory(row, "queued (river)", "started (w1)", "retrying (w1)", "started (w1)", "late_report (herald)")
+	// A report that takes too long is made again, so there may be two of the same.
+	want := []string{"queued (river)", "started (w1)", "retrying (w1)", "started (w1)", "late_report (herald)"}
+	if diff := cmp.Diff(want, slices.Compact(b.story(heraldriver.JobID(schema, row)))); diff != "" {
+		t.Errorf("story: -want +got:\n%s", diff)
+	}
 	if j := b.job(row); j.Message != "" || j.Progress != 0 || j.State != job.Running || j.Attempt != 2 {
 		t.Errorf("the zombie got through: %s, %q, %v", j.State, j.Message, j.Progress)
 	}

@@ -84,7 +84,8 @@ func (w *twins) act() {
 			return
 		}
 		w.exec(`UPDATE shop.river_job SET state = 'available', scheduled_at = now() WHERE id = $1`, w.row.ID) // as the scheduler does
-		for _, row := range w.fetch() {                                                                       // jobs of rounds before among them
+
+		for _, row := range w.fetch() { // jobs of rounds before among them
 			if row.ID == w.row.ID {
 				w.row = row
 			}

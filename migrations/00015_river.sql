@@ -186,147 +186,148 @@ SET jit = off SET enable_hashjoin = off SET enable_mergejoin = off SET enable_se
 DECLARE
     w     herald.rivers;
     one   bigint; -- NULL: all
-    actor text := nullif(current_setting('herald.actor', TRUE), '');
+    actor text := clip(nullif(current_setting('herald.actor', TRUE), ''), 200);
     stem  text := left(uuid_v7()::text, 15); -- of the events' ids: now, as a UUIDv7 begins
     fresh boolean := TG_OP = 'INSERT'; -- there may be jobs that are not known yet
     hits  bigint;
     told  bigint;
 BEGIN
-    SELECT r.* INTO w FROM rivers r WHERE r.schema = TG_TABLE_SCHEMA;
-    IF NOT FOUND THEN
-        RETURN NULL;
-    END IF;
     FOR one IN SELECT NULL::bigint UNION ALL (SELECT n.id FROM news n) LOOP
         BEGIN
-          LOOP
-            -- Those that are not known yet.
-            IF fresh THEN
-              WITH made AS (
-                INSERT INTO jobs AS x (id, kind, owner, title, state, max_attempts, version, args, metadata, watchers, created_by,
-                    created_at, updated_at, river_schema, river_id)
-                SELECT n.job, clip(n.kind, 80), n.whose,
-                    coalesce(nullif(clip(n.metadata #>> '{herald,title}', 300), ''),
-                        clip(upper(left(n.kind, 1)) || translate(substr(n.kind, 2), '_-', '  '), 300)),
-                    'queued', n.left_attempts, 1,
-                    CASE WHEN w.keep_args AND jsonb_typeof(n.args) = 'object' AND octet_length(n.args::text) <= 8192
-                        THEN n.args::json ELSE '{}' END,
-                    CASE WHEN n.metadata #> '{herald,metadata}' IS NOT NULL THEN river_metadata(n.metadata #> '{herald,metadata}') END,
-                    CASE WHEN n.metadata #> '{herald,watchers}' IS NULL THEN '{}' ELSE river_watchers(n.metadata #> '{herald,watchers}') END,
-                    n.whose, least(n.created_at, now()), now(), w.schema, n.id
-                FROM (SELECT n.id, n.kind, n.args, n.metadata, greatest(n.max_attempts - n.attempt, 1) AS left_attempts, n.created_at,
-                        river_job_id(w.mark, n.id, n.created_at) AS job,
-                        coalesce(river_owner(n.metadata #>> '{herald,owner}'), river_owner(n.metadata ->> w.owner_key),
-                            CASE WHEN w.owner_tag IS NOT NULL THEN (SELECT river_owner(substr(t.tag, length(w.owner_tag) + 1))
-                                FROM unnest(n.tags) t (tag) WHERE starts_with(t.tag, w.owner_tag) LIMIT 1) END,
-                            w.owner) AS whose
-                    FROM news n
-                    WHERE (one IS NULL OR n.id = one) AND n.kind <> ALL (w.skip)
-                        AND (TG_OP = 'INSERT' OR NOT EXISTS (SELECT FROM jobs x WHERE x.id = river_job_id(w.mark, n.id, n.created_at)))
-                    OFFSET 0) n
-                ON CONFLICT (id) DO NOTHING
-                RETURNING x.id, x.owner, x.watchers, x.version, job_json(x) AS body
-              )
-              INSERT INTO outbox (event_id, type, topics, job_id, job_version, actor, payload)
-              SELECT (stem || substr(gen_random_uuid()::text, 16))::uuid, 'job.queued', ARRAY['job:' || m.id, 'user:' || m.owner] || m.watchers, m.id, m.version,
-                  coalesce(actor, m.owner), m.body
-              FROM made m;
-            END IF;
-            told := 0;
+            SELECT r.* INTO w FROM rivers r WHERE r.schema = TG_TABLE_SCHEMA;
+            EXIT WHEN NOT FOUND;
+            LOOP
+                -- Those that are not known yet.
+                IF fresh THEN
+                    WITH made AS (
+                      INSERT INTO jobs AS x (id, kind, owner, title, state, max_attempts, version, args, metadata, watchers, created_by,
+                          created_at, updated_at, river_schema, river_id)
+                      SELECT n.job, clip(n.kind, 80), n.whose,
+                          coalesce(nullif(clip(n.metadata #>> '{herald,title}', 300), ''),
+                              clip(upper(left(n.kind, 1)) || translate(substr(n.kind, 2), '_-', '  '), 300)),
+                          'queued', n.left_attempts, 1,
+                          CASE WHEN w.keep_args AND jsonb_typeof(n.args) = 'object' AND octet_length(n.args::text) <= 8192
+                              THEN n.args::json ELSE '{}' END,
+                          CASE WHEN n.metadata #> '{herald,metadata}' IS NOT NULL THEN river_metadata(n.metadata #> '{herald,metadata}') END,
+                          CASE WHEN n.metadata #> '{herald,watchers}' IS NULL THEN '{}' ELSE river_watchers(n.metadata #> '{herald,watchers}') END,
+                          n.whose, least(n.created_at, now()), now(), w.schema, n.id
+                      FROM (SELECT n.id, n.kind, n.args, n.metadata, greatest(n.max_attempts - n.attempt, 1) AS left_attempts, n.created_at,
+                              river_job_id(w.mark, n.id, n.created_at) AS job,
+                              coalesce(river_owner(n.metadata #>> '{herald,owner}'), river_owner(n.metadata ->> w.owner_key),
+                                  CASE WHEN w.owner_tag IS NOT NULL THEN (SELECT river_owner(substr(t.tag, length(w.owner_tag) + 1))
+                                      FROM unnest(n.tags) t (tag) WHERE starts_with(t.tag, w.owner_tag) LIMIT 1) END,
+                                  w.owner) AS whose
+                          FROM news n
+                          WHERE (one IS NULL OR n.id = one) AND n.kind <> ALL (w.skip)
+                              AND (TG_OP = 'INSERT' OR NOT EXISTS (SELECT FROM jobs x WHERE x.id = river_job_id(w.mark, n.id, n.created_at)))
+                          OFFSET 0) n
+                      ON CONFLICT (id) DO NOTHING
+                      RETURNING x.id, x.owner, x.watchers, x.version, job_json(x) AS body
+                    )
+                    INSERT INTO outbox (event_id, type, topics, job_id, job_version, actor, payload)
+                    SELECT (stem || substr(gen_random_uuid()::text, 16))::uuid, 'job.queued',
+                        ARRAY['job:' || m.id, 'user:' || m.owner] || m.watchers, m.id, m.version,
+                        coalesce(actor, m.owner), m.body
+                    FROM made m;
+                END IF;
+                told := 0;
 
-            -- Those that begin: an attempt, or another life.
-            IF EXISTS (SELECT FROM news n WHERE n.state::text NOT IN ('completed', 'cancelled', 'discarded')
-                AND (TG_OP = 'UPDATE' OR n.state::text = 'running')) THEN
-                WITH next AS (
-                    UPDATE jobs x SET
-                        state = CASE WHEN n.running THEN 'running' ELSE 'queued' END, version = x.version + 1, updated_at = now(),
-                        attempt = CASE WHEN n.running THEN greatest(x.attempt + 1, n.attempt) ELSE x.attempt END,
-                        max_attempts = CASE WHEN n.running THEN greatest(x.attempt + 1, n.attempt) ELSE x.attempt END + n.left_attempts,
-                        river_run = n.run, worker = CASE WHEN n.running THEN n.worker ELSE '' END,
-                        started_at = CASE WHEN n.running THEN coalesce(x.started_at, now()) END,
-                        heartbeat_at = NULL, finished_at = NULL, progress = 0, step = '', steps = '[]', processed = NULL, total = NULL,
-                        unit = '', message = '', remaining_ms = NULL, details = NULL, error = '', retry_at = NULL, result = NULL,
-                        stalled = FALSE, cancel_asked_at = NULL, next_due_at = NULL, pace = '{0,0,0,0}', usual_ms = NULL,
-                        attempt_started_at = CASE WHEN n.running THEN now() END
-                    FROM (SELECT river_job_id(w.mark, n.id, n.created_at) AS job, n.state::text = 'running' AS running,
-                            n.attempt, n.max_attempts - n.attempt AS left_attempts, river_run(n.attempted_at) AS run,
-                            coalesce(n.attempted_by[cardinality(n.attempted_by)], '') AS worker
-                        FROM news n
-                        WHERE (one IS NULL OR n.id = one) AND n.kind <> ALL (w.skip)
-                            AND n.state::text NOT IN ('completed', 'cancelled', 'discarded')
-                        OFFSET 0) n
-                    WHERE x.id = n.job
-                        AND CASE WHEN n.running THEN x.river_run <> n.run ELSE x.state IN ('succeeded', 'failed', 'cancelled') END
-                    RETURNING x.id, x.owner, x.watchers, x.version, n.running, x.worker, job_json(x) AS body
-                )
-                INSERT INTO outbox (event_id, type, topics, job_id, job_version, actor, payload)
-                SELECT (stem || substr(gen_random_uuid()::text, 16))::uuid, CASE WHEN m.running THEN 'job.started' ELSE 'job.queued' END,
-                    ARRAY['job:' || m.id, 'user:' || m.owner] || m.watchers, m.id, m.version,
-                    CASE WHEN m.running THEN m.worker ELSE coalesce(actor, 'river') END, m.body
-                FROM next m;
-                GET DIAGNOSTICS hits = ROW_COUNT;
-                told := told + hits;
-            END IF;
+                -- Those that begin: an attempt, or another life.
+                IF EXISTS (SELECT FROM news n WHERE n.state::text NOT IN ('completed', 'cancelled', 'discarded')
+                    AND (TG_OP = 'UPDATE' OR n.state::text = 'running')) THEN
+                    WITH next AS (
+                        UPDATE jobs x SET
+                            state = CASE WHEN n.running THEN 'running' ELSE 'queued' END, version = x.version + 1, updated_at = now(),
+                            attempt = CASE WHEN n.running THEN greatest(x.attempt + 1, n.attempt) ELSE x.attempt END,
+                            max_attempts = CASE WHEN n.running THEN greatest(x.attempt + 1, n.attempt) ELSE x.attempt END + n.left_attempts,
+                            river_run = n.run, worker = CASE WHEN n.running THEN n.worker ELSE '' END,
+                            started_at = CASE WHEN n.running THEN coalesce(x.started_at, now()) END,
+                            heartbeat_at = NULL, finished_at = NULL, progress = 0, step = '', steps = '[]', processed = NULL, total = NULL,
+                            unit = '', message = '', remaining_ms = NULL, details = NULL, error = '', retry_at = NULL, result = NULL,
+                            stalled = FALSE, cancel_asked_at = NULL, next_due_at = NULL, pace = '{0,0,0,0}', usual_ms = NULL,
+                            attempt_started_at = CASE WHEN n.running THEN now() END
+                        FROM (SELECT river_job_id(w.mark, n.id, n.created_at) AS job, n.state::text = 'running' AS running,
+                                n.attempt, n.max_attempts - n.attempt AS left_attempts, river_run(n.attempted_at) AS run,
+                                coalesce(n.attempted_by[cardinality(n.attempted_by)], '') AS worker
+                            FROM news n
+                            WHERE (one IS NULL OR n.id = one) AND n.kind <> ALL (w.skip)
+                                AND n.state::text NOT IN ('completed', 'cancelled', 'discarded')
+                            OFFSET 0) n
+                        WHERE x.id = n.job
+                            AND CASE WHEN n.running THEN x.river_run <> n.run ELSE x.state IN ('succeeded', 'failed', 'cancelled') END
+                        RETURNING x.id, x.owner, x.watchers, x.version, n.running, x.worker, job_json(x) AS body
+                    )
+                    INSERT INTO outbox (event_id, type, topics, job_id, job_version, actor, payload)
+                    SELECT (stem || substr(gen_random_uuid()::text, 16))::uuid, CASE WHEN m.running THEN 'job.started' ELSE 'job.queued' END,
+                        ARRAY['job:' || m.id, 'user:' || m.owner] || m.watchers, m.id, m.version,
+                        CASE WHEN m.running THEN m.worker ELSE coalesce(actor, 'river') END, m.body
+                    FROM next m;
+                    GET DIAGNOSTICS hits = ROW_COUNT;
+                    told := told + hits;
+                END IF;
 
-            -- What the workers of those that end had not said yet.
-            PERFORM river_last_word(river_job_id(w.mark, n.id, n.created_at), n.metadata -> 'herald:report')
-            FROM news n
-            WHERE (one IS NULL OR n.id = one) AND n.state::text <> 'running' AND n.metadata ? 'herald:report';
+                -- What the workers of those that end had not said yet.
+                PERFORM river_last_word(river_job_id(w.mark, n.id, n.created_at), n.metadata -> 'herald:report')
+                FROM news n
+                WHERE (one IS NULL OR n.id = one) AND n.state::text <> 'running' AND n.metadata ? 'herald:report';
 
-            -- Those that end an attempt, or are to.
-            IF EXISTS (SELECT FROM news n WHERE TG_OP = 'UPDATE' AND (n.state::text <> 'running' OR n.metadata ? 'cancel_attempted_at')
-                OR n.state::text IN ('completed', 'cancelled', 'discarded')) THEN
-                WITH next AS (
-                    UPDATE jobs x SET
-                        state = river_turn(x.state, n.state, n.cancelling), version = x.version + 1, updated_at = now(),
-                        max_attempts = x.attempt + n.left_attempts,
-                        stalled = CASE WHEN n.state = 'running' THEN x.stalled ELSE FALSE END,
-                        cancel_asked_at = CASE WHEN n.state = 'running' THEN now() ELSE x.cancel_asked_at END,
-                        next_due_at = CASE WHEN n.state = 'running' THEN x.next_due_at END,
-                        heartbeat_at = CASE WHEN n.state <> 'running' AND x.state IN ('running', 'cancelling') THEN now() ELSE x.heartbeat_at END,
-                        progress = CASE n.state WHEN 'completed' THEN 1 ELSE x.progress END,
-                        remaining_ms = CASE n.state WHEN 'running' THEN x.remaining_ms END,
-                        error = CASE
-                            WHEN n.state = 'running' OR n.state = 'cancelled' AND x.state IN ('queued', 'retrying') THEN x.error
-                            WHEN n.state = 'completed' THEN ''
-                            WHEN n.state = 'cancelled' THEN coalesce(nullif(n.error, 'JobCancelError: job cancelled remotely'), '')
-                            WHEN n.state = 'discarded' THEN coalesce(n.error, 'River discarded the job.')
-                            WHEN x.attempt + n.left_attempts <= x.max_attempts THEN coalesce(n.error, 'The job goes back to the queue.')
-                            WHEN n.scheduled_at > now() THEN 'The worker snoozed the job.'
-                            ELSE 'The worker handed the job back to the queue.' END,
-                        retry_at = CASE WHEN n.state NOT IN ('running', 'completed', 'cancelled', 'discarded') THEN n.scheduled_at END,
-                        result = CASE WHEN n.state = 'completed' AND n.said ->> 'run' = x.river_run::text
-                            AND jsonb_typeof(n.said -> 'result') = 'object' AND octet_length((n.said -> 'result')::text) <= 16384
-                            THEN (n.said -> 'result')::json END,
-                        finished_at = CASE WHEN n.state IN ('completed', 'cancelled', 'discarded') THEN now() END
-                    FROM (SELECT river_job_id(w.mark, n.id, n.created_at) AS job, n.state::text AS state, n.scheduled_at,
-                            n.metadata ? 'cancel_attempted_at' AS cancelling, n.metadata -> 'herald:report' AS said,
-                            n.max_attempts - n.attempt AS left_attempts, river_error(n.errors, n.attempt) AS error
-                        FROM news n
-                        WHERE (one IS NULL OR n.id = one) AND n.kind <> ALL (w.skip)
-                        OFFSET 0) n
-                    WHERE x.id = n.job AND river_turn(x.state, n.state, n.cancelling) IS NOT NULL
-                    RETURNING x.id, x.owner, x.watchers, x.version, x.state, x.worker, job_json(x) AS body,
-                        x.heartbeat_at IS NOT DISTINCT FROM now() AS worked -- it ends an attempt: see above
-                )
-                INSERT INTO outbox (event_id, type, topics, job_id, job_version, actor, payload)
-                SELECT (stem || substr(gen_random_uuid()::text, 16))::uuid, 'job.' || m.state, ARRAY['job:' || m.id, 'user:' || m.owner] || m.watchers, m.id, m.version,
-                    CASE WHEN m.worked AND m.worker <> '' THEN m.worker ELSE coalesce(actor, 'river') END, m.body
-                FROM next m;
-                GET DIAGNOSTICS hits = ROW_COUNT;
-                told := told + hits;
-            END IF;
+                -- Those that end an attempt, or are to.
+                IF EXISTS (SELECT FROM news n WHERE TG_OP = 'UPDATE' AND (n.state::text <> 'running' OR n.metadata ? 'cancel_attempted_at')
+                    OR n.state::text IN ('completed', 'cancelled', 'discarded')) THEN
+                    WITH next AS (
+                        UPDATE jobs x SET
+                            state = river_turn(x.state, n.state, n.cancelling), version = x.version + 1, updated_at = now(),
+                            max_attempts = x.attempt + n.left_attempts,
+                            stalled = CASE WHEN n.state = 'running' THEN x.stalled ELSE FALSE END,
+                            cancel_asked_at = CASE WHEN n.state = 'running' THEN now() ELSE x.cancel_asked_at END,
+                            next_due_at = CASE WHEN n.state = 'running' THEN x.next_due_at END,
+                            heartbeat_at = CASE WHEN n.state <> 'running' AND x.state IN ('running', 'cancelling') THEN now() ELSE x.heartbeat_at END,
+                            progress = CASE n.state WHEN 'completed' THEN 1 ELSE x.progress END,
+                            remaining_ms = CASE n.state WHEN 'running' THEN x.remaining_ms END,
+                            error = CASE
+                                WHEN n.state = 'running' OR n.state = 'cancelled' AND x.state IN ('queued', 'retrying') THEN x.error
+                                WHEN n.state = 'completed' THEN ''
+                                WHEN n.state = 'cancelled' THEN coalesce(nullif(n.error, 'JobCancelError: job cancelled remotely'), '')
+                                WHEN n.state = 'discarded' THEN coalesce(n.error, 'River discarded the job.')
+                                WHEN x.attempt + n.left_attempts <= x.max_attempts THEN coalesce(n.error, 'The job goes back to the queue.')
+                                WHEN n.scheduled_at > now() THEN 'The worker snoozed the job.'
+                                ELSE 'The worker handed the job back to the queue.' END,
+                            retry_at = CASE WHEN n.state NOT IN ('running', 'completed', 'cancelled', 'discarded') THEN n.scheduled_at END,
+                            result = CASE WHEN n.state = 'completed' AND n.said ->> 'run' = x.river_run::text
+                                AND jsonb_typeof(n.said -> 'result') = 'object' AND octet_length((n.said -> 'result')::text) <= 16384
+                                THEN (n.said -> 'result')::json END,
+                            finished_at = CASE WHEN n.state IN ('completed', 'cancelled', 'discarded') THEN now() END
+                        FROM (SELECT river_job_id(w.mark, n.id, n.created_at) AS job, n.state::text AS state, n.scheduled_at,
+                                n.metadata ? 'cancel_attempted_at' AS cancelling, n.metadata -> 'herald:report' AS said,
+                                n.max_attempts - n.attempt AS left_attempts, river_error(n.errors, n.attempt) AS error
+                            FROM news n
+                            WHERE (one IS NULL OR n.id = one) AND n.kind <> ALL (w.skip)
+                            OFFSET 0) n
+                        WHERE x.id = n.job AND river_turn(x.state, n.state, n.cancelling) IS NOT NULL
+                        RETURNING x.id, x.owner, x.watchers, x.version, x.state, x.worker, job_json(x) AS body,
+                            x.heartbeat_at IS NOT DISTINCT FROM now() AS worked -- it ends an attempt: see above
+                    )
+                    INSERT INTO outbox (event_id, type, topics, job_id, job_version, actor, payload)
+                    SELECT (stem || substr(gen_random_uuid()::text, 16))::uuid, 'job.' || m.state,
+                        ARRAY['job:' || m.id, 'user:' || m.owner] || m.watchers, m.id, m.version,
+                        CASE WHEN m.worked AND m.worker <> '' THEN m.worker ELSE coalesce(actor, 'river') END, m.body
+                    FROM next m;
+                    GET DIAGNOSTICS hits = ROW_COUNT;
+                    told := told + hits;
+                END IF;
 
-            -- Those that did not change may be unknown.
-            EXIT WHEN fresh OR told >= (SELECT count(*) FROM news n WHERE one IS NULL OR n.id = one)
-                OR NOT EXISTS (SELECT FROM news n WHERE (one IS NULL OR n.id = one) AND n.kind <> ALL (w.skip)
-                    AND NOT EXISTS (SELECT FROM jobs x WHERE x.id = river_job_id(w.mark, n.id, n.created_at)));
-            fresh := TRUE;
-          END LOOP;
-          EXIT WHEN one IS NULL;
+                -- Those that did not change may be unknown.
+                EXIT WHEN fresh OR told >= (SELECT count(*) FROM news n WHERE one IS NULL OR n.id = one)
+                    OR NOT EXISTS (SELECT FROM news n WHERE (one IS NULL OR n.id = one) AND n.kind <> ALL (w.skip)
+                        AND NOT EXISTS (SELECT FROM jobs x WHERE x.id = river_job_id(w.mark, n.id, n.created_at)));
+                fresh := TRUE;
+            END LOOP;
+            EXIT WHEN one IS NULL;
         EXCEPTION WHEN OTHERS THEN
             IF one IS NOT NULL THEN
-                PERFORM river_miss(w.schema, one, SQLSTATE, SQLERRM);
+                PERFORM river_miss(TG_TABLE_SCHEMA, one, SQLSTATE, SQLERRM);
             END IF;
+            PERFORM set_config('lock_timeout', '2ms', TRUE); -- what is locked may be so for all of a thousand rows
         END;
     END LOOP;
     RETURN NULL;
@@ -341,14 +342,12 @@ SET jit = off SET enable_hashjoin = off SET enable_mergejoin = off SET enable_se
 DECLARE
     w     herald.rivers;
     one   bigint; -- NULL: all
-    actor text := coalesce(nullif(current_setting('herald.actor', TRUE), ''), 'river');
+    actor text := coalesce(clip(nullif(current_setting('herald.actor', TRUE), ''), 200), 'river');
 BEGIN
-    SELECT r.* INTO w FROM rivers r WHERE r.schema = TG_TABLE_SCHEMA;
-    IF NOT FOUND OR NOT w.forget AND NOT EXISTS (SELECT FROM olds o WHERE o.finalized_at IS NULL) THEN
-        RETURN NULL;
-    END IF;
     FOR one IN SELECT NULL::bigint UNION ALL (SELECT o.id FROM olds o) LOOP
         BEGIN
+            SELECT r.* INTO w FROM rivers r WHERE r.schema = TG_TABLE_SCHEMA;
+            EXIT WHEN NOT FOUND OR NOT w.forget AND NOT EXISTS (SELECT FROM olds o WHERE o.finalized_at IS NULL);
             PERFORM river_abandon(array_agg(river_job_id(w.mark, o.id, o.created_at)), actor, 'The job was removed from River''s queue.')
             FROM olds o WHERE (one IS NULL OR o.id = one) AND o.finalized_at IS NULL;
             IF w.forget THEN
@@ -365,8 +364,9 @@ BEGIN
             EXIT WHEN one IS NULL;
         EXCEPTION WHEN OTHERS THEN
             IF one IS NOT NULL THEN
-                PERFORM river_miss(w.schema, one, SQLSTATE, SQLERRM);
+                PERFORM river_miss(TG_TABLE_SCHEMA, one, SQLSTATE, SQLERRM);
             END IF;
+            PERFORM set_config('lock_timeout', '2ms', TRUE); -- what is locked may be so for all of a thousand rows
         END;
     END LOOP;
     RETURN NULL;
@@ -476,8 +476,9 @@ COMMENT ON FUNCTION herald.unwatch_river IS
     'Takes the triggers away again, ends the jobs that are left here as cancelled, and returns how many those were.';
 
 REVOKE ALL ON FUNCTION
-    herald.river_mark, herald.river_job_id, herald.json_text, herald.clip, herald.river_owner, herald.river_watchers, herald.river_metadata, herald.river_turn,
-    herald.river_error, herald.river_run, herald.river_report, herald.river_last_word, herald.river_miss, herald.river_changed, herald.river_deleted, herald.river_abandon,
+    herald.river_mark, herald.river_job_id, herald.json_text, herald.clip, herald.river_owner, herald.river_watchers,
+    herald.river_metadata, herald.river_turn, herald.river_error, herald.river_run, herald.river_report, herald.river_last_word,
+    herald.river_miss, herald.river_changed, herald.river_deleted, herald.river_abandon,
     herald.watch_river, herald.catch_up_river, herald.unwatch_river
 FROM PUBLIC;
 
@@ -485,8 +486,9 @@ FROM PUBLIC;
 SET LOCAL lock_timeout = '5s';
 DROP FUNCTION herald.river_changed, herald.river_deleted CASCADE; -- and the triggers
 DROP FUNCTION
-    herald.river_mark, herald.river_job_id, herald.json_text, herald.clip, herald.river_owner, herald.river_watchers, herald.river_metadata, herald.river_turn,
-    herald.river_error, herald.river_run, herald.river_report, herald.river_last_word, herald.river_miss, herald.river_abandon, herald.watch_river,
+    herald.river_mark, herald.river_job_id, herald.json_text, herald.clip, herald.river_owner, herald.river_watchers,
+    herald.river_metadata, herald.river_turn, herald.river_error, herald.river_run, herald.river_report, herald.river_last_word,
+    herald.river_miss, herald.river_abandon, herald.watch_river,
     herald.catch_up_river, herald.unwatch_river;
 -- +goose StatementBegin
 CREATE OR REPLACE FUNCTION herald.job_json(j herald.jobs) RETURNS json LANGUAGE sql STABLE AS $$
