@@ -181,8 +181,13 @@ func TestAnswers(t *testing.T) {
 		status      int
 		good, final bool
 	}{
-		{"/200", 200, true, false}, {"/204", 204, true, false}, {"/endless", 200, true, false}, {"/elsewhere", 307, false, false},
-		{"/404", 404, false, false}, {"/410", 410, false, true}, {"/503", 503, false, false},
+		{"/200", 200, true, false},
+		{"/204", 204, true, false},
+		{"/endless", 200, true, false},
+		{"/elsewhere", 307, false, false},
+		{"/404", 404, false, false},
+		{"/410", 410, false, true},
+		{"/503", 503, false, false},
 	} {
 		r := sender.Send(t.Context(), callback.Message{ID: "msg_1", URL: server.URL + tt.path, Body: []byte(`{}`)})
 		if r.Status != tt.status || (r.Err == nil) != tt.good || r.Final != tt.final {
