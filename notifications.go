@@ -139,7 +139,13 @@ func (ExportNotification) EventType() string { return NotificationExport }
 // Notifications returns one of each, empty, in the order of their types.
 func Notifications() []Notification {
 	return []Notification{
-		AccountNotification{}, ActivityNotification{}, ExportNotification{}, PaymentNotification{}, PostNotification{},
-		ProfileNotification{}, SystemNotification{}, VideoNotification{},
+		AccountNotification{},
+		ActivityNotification{},
+		ExportNotification{},
+		PaymentNotification{},
+		PostNotification{},
+		ProfileNotification{},
+		SystemNotification{},
+		VideoNotification{},
 	}
 }

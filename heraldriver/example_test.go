@@ -41,7 +41,7 @@ func ExampleFromContext() {
 }
 
 // A client whose jobs are seen, and whose workers report.
-func ExampleWatch() {
+func ExampleWatch() { //nolint:testableexamples // it needs a database
 	start := func(ctx context.Context, pool *pgxpool.Pool) (*river.Client[pgx.Tx], error) {
 		if err := heraldriver.Watch(ctx, pool, heraldriver.Config{Owner: "ops", OwnerKey: "user_id"}); err != nil {
 			return nil, err

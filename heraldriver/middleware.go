@@ -98,8 +98,7 @@ func (c *recorder) RecordReport(ctx context.Context, id uuid.UUID, r job.Report)
 // failed is the error as the rest of the program knows it. What may get better is
 // tried again, and told of once.
 func (c *recorder) failed(ctx context.Context, id uuid.UUID, err error) error {
-	var refused *pgconn.PgError
-	if errors.As(err, &refused) {
+	if refused, ok := errors.AsType[*pgconn.PgError](err); ok {
 		switch refused.Code {
 		case "ZH001":
 			return &job.InvalidError{Field: refused.ColumnName, Reason: refused.Message}

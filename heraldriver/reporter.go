@@ -164,14 +164,17 @@ func (r *Reporter) note(said job.Report) {
 	}
 }
 
-// begin starts the recording, with the first word.
+// begin starts the recording, with the first word. It lasts until close, whatever
+// becomes of who spoke.
+//
+//nolint:contextcheck // see above
 func (r *Reporter) begin() {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	if r.closed || r.began.Swap(true) {
 		return
 	}
-	ctx, stop := context.WithCancel(context.Background()) //nolint:gosec // close calls stop
+	ctx, stop := context.WithCancel(context.Background())
 	r.stop, r.ended = stop, make(chan struct{})
 	go func() {
 		defer close(r.ended)

@@ -51,7 +51,7 @@ func (w *twins) Helper() { w.bench.Helper() }
 
 func (w *twins) ok(err error) {
 	if err != nil {
-		w.T.Fatal(err)
+		w.Fatal(err)
 	}
 }
 
@@ -209,7 +209,7 @@ func (w *twins) compare() {
 	w.ok(err)
 	times := cmp.Comparer(func(x, y time.Time) bool { return x.Equal(y) || x.Sub(y).Abs() < 10*time.Minute })
 	if diff := cmp.Diff(plain(w.model), plain(got), times, cmpopts.EquateEmpty()); diff != "" {
-		w.T.Fatalf("after %v: -package job +triggers:\n%s", w.want, diff)
+		w.Fatalf("after %v: -package job +triggers:\n%s", w.want, diff)
 	}
 	rows, err := w.pool.Query(w.bench.Context(), `SELECT id, type, payload::text FROM herald.outbox WHERE job_id = $1 AND id > $2 ORDER BY id`, w.model.ID, w.seen)
 	w.ok(err)
@@ -221,7 +221,7 @@ func (w *twins) compare() {
 		w.ok(rows.Scan(&w.seen, &kind, &payload))
 		types = append(types, kind)
 		if err := event.CheckJSON([]byte(payload)); err != nil {
-			w.T.Fatal(err)
+			w.Fatal(err)
 		}
 	}
 	w.ok(errors.Join(rows.Err()))
@@ -229,7 +229,7 @@ func (w *twins) compare() {
 		types = types[1:] // that of its making
 	}
 	if diff := cmp.Diff(w.want, types, cmpopts.EquateEmpty()); diff != "" {
-		w.T.Fatalf("events: -package job +triggers:\n%s", diff)
+		w.Fatalf("events: -package job +triggers:\n%s", diff)
 	}
 	w.want = nil
 }

@@ -77,15 +77,16 @@ func (s *Server) publish(c call, messages []message, dry bool) ([]herald.Publish
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	out := make([]herald.Published, len(events))
+	out := make([]herald.Published, 0, len(events))
 	for i, e := range events {
 		e.CreatedAt = time.Now().UTC()
 		s.append(&e)
-		out[i].EventID = e.ID.String()
-		whole := messages[i].Message
-		whole.Data = messages[i].Data
-		if messages[i].Metadata != nil {
-			_ = json.Unmarshal(messages[i].Metadata, &whole.Metadata) // it was checked
+		out = append(out, herald.Published{EventID: e.ID.String()})
+		m := messages[i] //nolint:gosec // there is an event for each
+		whole := m.Message
+		whole.Data = m.Data
+		if m.Metadata != nil {
+			_ = json.Unmarshal(m.Metadata, &whole.Metadata) // it was checked
 		}
 		s.messages = append(s.messages, whole)
 	}

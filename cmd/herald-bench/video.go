@@ -158,7 +158,7 @@ func (b *videoBench) record(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	for _, run := range bytes.Split(bytes.TrimSuffix(text, []byte("\x00\x00")), []byte("\x00\x00")) {
+	for run := range bytes.SplitSeq(bytes.TrimSuffix(text, []byte("\x00\x00")), []byte("\x00\x00")) {
 		args := strings.Split(string(run), "\x00")
 		for i, arg := range args {
 			if strings.HasPrefix(arg, "file:") { // the job's copy of the film, which is gone
@@ -261,7 +261,7 @@ func (b *videoBench) alone(ctx context.Context) (whole, transcode float64, err e
 	defer os.RemoveAll(folder) //nolint:errcheck // the whole is removed in the end
 	for _, run := range b.runs {
 		began := time.Now()
-		cmd := exec.CommandContext(ctx, run.args[0], run.args[1:]...) //nolint:gosec // what the job has run
+		cmd := exec.CommandContext(ctx, run.args[0], run.args[1:]...)
 		cmd.Dir, cmd.Stdout = folder, io.Discard
 		if err := cmd.Run(); err != nil {
 			return 0, 0, fmt.Errorf("%v: %w", run.args, err)

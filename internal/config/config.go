@@ -238,7 +238,7 @@ const (
 	// testPrefix marks the variables that tests alone read.
 	testPrefix = "HERALD_TEST_"
 	// secretPrefix marks those that a file of webhooks may name.
-	secretPrefix = "HERALD_WEBHOOK_SECRET_"
+	secretPrefix = "HERALD_WEBHOOK_SECRET_" //nolint:gosec // a name, no secret
 )
 
 // CheckEnvironment returns an error that names the first variable in environ

@@ -62,7 +62,7 @@ type Config struct {
 
 	// Duty is what else is done by the one who leads, for as long as it does: until
 	// its context ends. Default nothing.
-	Duty func(ctx context.Context)
+	Duty func(ctx context.Context) `json:"-"`
 }
 
 func (c *Config) setDefaults() {

@@ -50,7 +50,7 @@ func (l Limits) Room(folder string, bytes int64) error {
 	if err := syscall.Statfs(folder, &disk); err != nil {
 		return fmt.Errorf("look how much room there is in %s: %w", folder, err)
 	}
-	if free := int64(disk.Bavail) * disk.Bsize; free-bytes < l.withDefaults().Reserve { //nolint:gosec // no disk is that large
+	if free := int64(disk.Bavail) * disk.Bsize; free-bytes < l.withDefaults().Reserve {
 		return ErrDiskFull
 	}
 	return nil

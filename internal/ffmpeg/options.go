@@ -168,10 +168,10 @@ func (w Work) Left() string {
 		return ""
 	}
 	_, dropped := w.subtitles()
-	switch {
-	case dropped == 0:
+	switch dropped {
+	case 0:
 		return ""
-	case dropped == 1:
+	case 1:
 		return "One track of subtitles is left out: it is made of pictures, or of a kind that cannot be converted."
 	default:
 		return fmt.Sprintf("%d tracks of subtitles are left out: they are made of pictures, of a kind that cannot be converted, or too many.", dropped)

@@ -58,7 +58,7 @@ func (a *api) exportEvents(ctx context.Context, in *historyIn, q event.Query) (*
 	return &huma.StreamResponse{Body: func(to huma.Context) {
 		defer func() { <-a.exporting }()
 		r, w := humachi.Unwrap(to)
-		l.serve(r.Context(), w, in.Format)
+		l.serve(r.Context(), w, in.Format) //nolint:contextcheck // the request's, whose end it is to see
 	}}, nil
 }
 

@@ -152,7 +152,10 @@ func TestParity_07_EventsHaveANamePayloadAndMetadata(t *testing.T) {
 	publish("team.five", `,"data":{},"metadata":{"team":"red"}`)
 	three := `{"metadata":{"team":"red","big":true},"ttl_ms":60000}`
 	for _, want := range []struct{ name, data string }{
-		{"team.one", `{"x":1.50,"metadata":{"team":"blue"}}`}, {"team.two", `[1e40]`}, {"team.three", three}, {"team.four", `"text"`},
+		{"team.one", `{"x":1.50,"metadata":{"team":"blue"}}`},
+		{"team.two", `[1e40]`},
+		{"team.three", three},
+		{"team.four", `"text"`},
 		{"team.five", `{"metadata":{"team":"red"}}`},
 	} {
 		if got := dataOf(t, all.until(want.name).Data); got != want.data {

@@ -379,8 +379,11 @@ func TestAGroupIsOneTransactionWithAResultForEach(t *testing.T) {
 		t.Fatal(err)
 	}
 	want := []eventlog.Result{
-		{Published: event.Published{IDs: group[0].IDs()}}, {Published: event.Published{IDs: seen.IDs(), Repeated: true}},
-		{Published: event.Published{IDs: two.IDs()}}, {Err: event.ErrKeyReused}, {Published: event.Published{IDs: group[4].IDs()}},
+		{Published: event.Published{IDs: group[0].IDs()}},
+		{Published: event.Published{IDs: seen.IDs(), Repeated: true}},
+		{Published: event.Published{IDs: two.IDs()}},
+		{Err: event.ErrKeyReused},
+		{Published: event.Published{IDs: group[4].IDs()}},
 	}
 	if diff := cmp.Diff(want, results, cmpopts.EquateErrors()); diff != "" {
 		t.Errorf("PublishGroup(): -want +got:\n%s", diff)

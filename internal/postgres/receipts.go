@@ -5,10 +5,10 @@ import (
 	"fmt"
 	"time"
 
+	"github.com/google/uuid"
+
 	"herald/internal/event"
 	"herald/internal/presence"
-
-	"github.com/google/uuid"
 )
 
 // receiptStreams are those that an event was to come to: see receipt.Event.Concerns.

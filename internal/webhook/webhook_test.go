@@ -163,9 +163,11 @@ func TestMapping(t *testing.T) {
 	}{
 		"the body as it is": {
 			`      - {type: '"a.b"', to: '"all"'}`, ` {"n": 12345678901234567890, "f": 1.50} `,
-			[]event.Notice{{Type: "a.b", Topics: []event.Topic{"all"}, Payload: []byte(` {"n": 12345678901234567890, "f": 1.50} `)}}, "",
+			[]event.Notice{{Type: "a.b", Topics: []event.Topic{"all"}, Payload: []byte(` {"n": 12345678901234567890, "f": 1.50} `)}},
+			"",
 		},
-		"several, and some not": {`
+		"several, and some not": {
+			`
       - {when: 'headers["x-kind"] == "push"', type: '"git." + headers["x-kind"]', to: 'body.users.map(u, "user:" + u)', data: '{"n": body.n, "half": body.n / 2, "b": [true, null, 1.5], "at": timestamp("2026-01-02T03:04:05Z")}'}
       - {when: 'headers["x-kind"] == "pull"', type: '"git.pull"', to: '"all"'}
       - {when: 'has(body.n)', type: '"git.n"', to: '["channel:git"]', data: '{"a": body.?missing.orValue("none")}', metadata: '{"repo": body.repo, "n": body.n}', ttl: 90s}`,
@@ -173,7 +175,8 @@ func TestMapping(t *testing.T) {
 			[]event.Notice{
 				{Type: "git.push", Topics: []event.Topic{"user:bob", "user:eve"}, Payload: []byte(`{"at":"2026-01-02T03:04:05Z","b":[true,null,1.5],"half":1,"n":3}`)},
 				{Type: "git.n", Topics: []event.Topic{"channel:git"}, Payload: []byte(`{"a":"none","metadata":{"n":3,"repo":"é\u003c"},"ttl_ms":90000}`)},
-			}, "",
+			},
+			"",
 		},
 		"nothing of interest": {`      - {when: 'false', type: '"a.b"', to: '"all"'}`, `{}`, nil, ""},
 		"no such member":      {`      - {type: 'body.kind', to: '"all"'}`, `{}`, nil, "event 1: type: no such key"},

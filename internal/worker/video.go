@@ -85,8 +85,7 @@ func parseVideo(args json.RawMessage) (videoArgs, error) {
 
 // refusal is the error of an option as one of args.
 func refusal(err error) error {
-	var option *ffmpeg.OptionError
-	if errors.As(err, &option) {
+	if option, ok := errors.AsType[*ffmpeg.OptionError](err); ok {
 		return &job.InvalidError{Field: "args." + option.Option, Reason: option.Reason}
 	}
 	return err
