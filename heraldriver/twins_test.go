@@ -83,9 +83,9 @@ func (w *twins) act() {
 			w.apply(w.model.Cancel("river", now))
 			return
 		}
-		w.exec(`UPDATE shop.river_job SET state = 'available', scheduled_at = now() WHERE id = $1`, w.row.ID) // as the scheduler does
-
-		for _, row := range w.fetch() { // jobs of rounds before among them
+		// As the scheduler does. Jobs of rounds before are fetched as well.
+		w.exec(`UPDATE shop.river_job SET state = 'available', scheduled_at = now() WHERE id = $1`, w.row.ID)
+		for _, row := range w.fetch() {
 			if row.ID == w.row.ID {
 				w.row = row
 			}
