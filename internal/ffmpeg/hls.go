@@ -58,11 +58,10 @@ func (w Work) ladder() []rendition {
 // ladderStreams are the tracks of all renditions, each with the sound.
 func (w Work) ladderStreams() []string {
 	ladder := w.ladder()
-	var split strings.Builder
-	fmt.Fprintf(&split, "[0:V:0]%ssplit=%d", w.rate(), len(ladder))
-	var looks, maps, variants []string
+	split := fmt.Sprintf("[0:V:0]%ssplit=%d", w.rate(), len(ladder))
+	var parts, looks, maps, variants []string
 	for i, r := range ladder {
-		fmt.Fprintf(&split, "[s%d]", i)
+		parts = append(parts, fmt.Sprintf("[s%d]", i))
 		looks = append(looks, fmt.Sprintf("[s%d]scale=%d:%d,setsar=1[v%d]", i, r.width, r.height, i))
 		maps = append(maps, "-map", fmt.Sprintf("[v%d]", i), fmt.Sprintf("-maxrate:v:%d", i), kilo(r.rate), fmt.Sprintf("-bufsize:v:%d", i), kilo(2*r.rate))
 		variant := fmt.Sprintf("v:%d", i)
@@ -72,7 +71,7 @@ func (w Work) ladderStreams() []string {
 		}
 		variants = append(variants, variant)
 	}
-	args := []string{"-filter_complex", split.String() + ";" + strings.Join(looks, ";")}
+	args := []string{"-filter_complex", split + strings.Join(parts, "") + ";" + strings.Join(looks, ";")}
 	args = append(append(args, clean()...), maps...)
 	return append(append(args, asTheyCome()...), "-var_stream_map", strings.Join(variants, " "))
 }
@@ -117,7 +116,7 @@ func (w Work) finishHLS(folder string, length time.Duration) error {
 	if err != nil {
 		return err
 	}
-	return os.WriteFile(path, withSubtitles(string(master), media.String()), 0o600) //nolint:gosec // the folder is ours
+	return os.WriteFile(path, withSubtitles(string(master), media.String()), 0o600) //nolint:gosec // in the attempt's own folder
 }
 
 // withSubtitles makes each rendition of the playlist have the subtitles.
