@@ -64,7 +64,7 @@ func matrix() map[string]string {
 		"POST /api/sse/messages":      "403 403 403 200 403 200",
 		"POST /api/sse/ack":           "404 404 404 404 404 404", // there is no such stream
 		"POST /api/uploads":           "201 201 403 201 403 201",
-		"GET /api/video/presets":      "200 200 200 200 200 200",
+		"GET /api/kinds":              "200 200 200 200 200 200",
 		"GET /api/exports/datasets":   "200 200 200 200 200 200",
 
 		"GET /api/jobs":                  "200 200 200 200 200 200", // their own
