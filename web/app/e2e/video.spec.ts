@@ -93,3 +93,20 @@ test("a job is cancelled at once, and can be tried again", async ({ herald, page
   await expect(made).toHaveAttribute("data-state", "running");
   await expect(made).toContainText(/attempt 2/i);
 });
+
+test("a part of a video is taken, and the pointer leafs through it", async ({ herald, page }) => {
+  await signIn(page, herald.link);
+  await page.getByText("More options").click();
+  await page.getByLabel("From").fill("1");
+  await page.getByLabel("To", { exact: true }).fill("0:00");
+  await expect(page.getByRole("alert")).toContainText("later than the start");
+  await page.getByLabel("To", { exact: true }).fill("0:03");
+  await page.getByLabel("Frames a second").fill("10");
+  await page.getByText("Smaller file").click();
+  const made = await makeTestVideo(page, "5 s");
+  await expect(made).toHaveAttribute("data-state", "succeeded", { timeout: 90_000 });
+  await expect(made.locator("video")).toHaveJSProperty("duration", 2);
+  const strip = made.locator("figure [aria-hidden]").first();
+  await strip.hover();
+  await expect(strip).toContainText("0:01");
+});
