@@ -318,14 +318,15 @@ func problemResponse(to huma.API) *huma.Response {
 	}
 }
 
-// What the API and its events are, as the tests of OpenAPI and AsyncAPI wrote it
-// out.
-var (
-	//go:embed openapi.json
-	openAPIText []byte
-	//go:embed asyncapi.json
-	asyncAPIText []byte
-)
+// openAPIText is what the test of OpenAPI wrote out.
+//
+//go:embed openapi.json
+var openAPIText []byte
+
+// asyncAPIText is what the same test wrote out of AsyncAPI.
+//
+//go:embed asyncapi.json
+var asyncAPIText []byte
 
 // document answers with a document that everybody may read.
 func document(text []byte) http.HandlerFunc {
