@@ -39,9 +39,9 @@ class Backend {
   }
 
   /** Reports so many times. */
-  async report(times: number): Promise<void> {
+  async report(times: number, more: object = {}): Promise<void> {
     for (let i = 0; i < times; i++) {
-      const reports = [{ attempt: 1, message: `report ${String(++this.#reports)}` }];
+      const reports = [{ attempt: 1, message: `report ${String(++this.#reports)}`, ...more }];
       await this.#post(`jobs/${this.#job}/reports`, { reports });
     }
   }
@@ -77,7 +77,7 @@ async function tokenOf(herald: Herald, user: string, role?: string): Promise<str
 /** Serves the client, as built, and a page without any policy of its own. */
 async function serveClient(context: BrowserContext): Promise<void> {
   const body = await readFile(new URL("../../client/dist/index.js", import.meta.url), "utf8");
-  await context.route("**/client.js", (route) => route.fulfill({ body, contentType: "text/javascript" }));
+  await context.route("**/herald-client.js", (route) => route.fulfill({ body, contentType: "text/javascript" }));
   await context.route("**/empty", (route) => route.fulfill({ body: "<!doctype html>", contentType: "text/html" }));
 }
 
@@ -94,7 +94,7 @@ async function openTab(context: BrowserContext, herald: Herald, user: string, to
   await page.goto(`http://${herald.address}/empty`);
   await page.evaluate(
     async ({ user, token }) => {
-      const path = "/client.js";
+      const path = "/herald-client.js";
       const { SharedStream } = (await import(path)) as typeof client;
       const notes: Notes = { got: [], states: [], connections: 0, longestGap: 0, from: 0, at: 0 };
       Object.assign(window, { notes });
@@ -273,4 +273,18 @@ test("the web app's tabs share one connection", async ({ herald, context, reques
   await backend.report(1);
   await expect(second.getByText("report 2")).toBeVisible();
   await expect.poll(() => backend.streams("demo")).toBe(1);
+});
+
+test("the example of the client's README shows a job as it goes", async ({ herald, page, context, request }) => {
+  await serveClient(context);
+  await enter(context, herald);
+  const readme = await readFile(new URL("../../client/README.md", import.meta.url), "utf8");
+  const example = /```html\n(.*?)```/s.exec(readme)?.[1] ?? "";
+  await context.route("**/example", (route) => route.fulfill({ body: example, contentType: "text/html" }));
+  const backend = await Backend.create(herald, request, "demo");
+  await page.goto(`http://${herald.address}/example`);
+  await expect(page.getByRole("listitem")).toHaveText("Counting: running, 0 %");
+  await expect(page).toHaveTitle("live");
+  await backend.report(1, { progress: 0.42 });
+  await expect(page.getByRole("listitem")).toHaveText("Counting: running, 42 %");
 });
