@@ -283,8 +283,8 @@ test("the example of the client's README shows a job as it goes", async ({ heral
   await context.route("**/example", (route) => route.fulfill({ body: example, contentType: "text/html" }));
   const backend = await Backend.create(herald, request, "demo");
   await page.goto(`http://${herald.address}/example`);
-  await expect(page.getByRole("listitem")).toHaveText("Counting: running, 0 %");
+  await expect(page.getByRole("listitem")).toHaveText("running, 0 %");
   await expect(page).toHaveTitle("live");
   await backend.report(1, { progress: 0.42 });
-  await expect(page.getByRole("listitem")).toHaveText("Counting: running, 42 %");
+  await expect(page.getByRole("listitem")).toHaveText("running, 42 %");
 });

@@ -245,7 +245,6 @@ function happen(origin: Origin, random: Random): void {
 
 /** What tabs live through with a seed. */
 async function live(seed: number): Promise<void> {
-  (globalThis as any).LOG = seed === 7;
   const random = randomOf(seed);
   const log = new Log(3); // fewer than there are tabs
   const origin = new Origin(log);

@@ -340,7 +340,7 @@ test("a token that is refused is asked for again, once", async () => {
   refused.refuse = 401;
   const asked: boolean[] = [];
   const closed = vi.fn();
-  await begin({ token: (renew) => `${String(asked.push(renew))}`, onState: closed }, refused);
+  await begin({ token: (renew) => String(asked.push(renew)), onState: closed }, refused);
   await vi.advanceTimersByTimeAsync(60_000);
   expect(asked).toEqual([false, true]);
   expect(closed.mock.calls).toMatchObject([["closed", { name: "HeraldError", status: 401 }]]);
