@@ -1,4 +1,4 @@
-import { EventStream, type JobEvent } from "@herald/client";
+import { EventStream, HeraldClient, type JobEvent } from "@herald/client";
 import { type APIRequestContext, expect } from "@playwright/test";
 import { EventSource as NodeEventSource } from "eventsource";
 import { type Herald, test } from "./herald";
@@ -95,15 +95,16 @@ function followInNode(api: Api): { got: string[]; open: Promise<void>; close: ()
   };
 }
 
-/** Follows the stream with our own client, in Node; what it got grows as it goes. */
+/** Follows the stream with our own client, in Node, by a ticket for each connection; what it got grows as it goes. */
 async function followWithClient(api: Api): Promise<{ got: string[]; close: () => void }> {
   const got: string[] = [];
+  const herald = new HeraldClient({ baseURL: api.url(""), token: () => api.token });
   return new Promise((resolve) => {
     const client = new EventStream({
       url: api.url("/api/sse?conflate=off"),
       topics: ["user:demo"],
       types: ["job.*"],
-      token: () => api.token,
+      ticket: () => herald.ticket(),
       onEvent: (event) => {
         if ("seq" in event) got.push(String(event.seq));
         else if (event.type === "stream.snapshot") {

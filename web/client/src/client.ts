@@ -100,6 +100,11 @@ export class HeraldClient {
     return this.#json("GET", `/api/jobs/${encodeURIComponent(id)}/artifacts`);
   }
 
+  /** A ticket that opens one stream within the next seconds, where no header may be sent. */
+  async ticket(): Promise<string> {
+    return (await this.#json<{ ticket: string }>("POST", "/api/tickets")).ticket;
+  }
+
   /** Whether a user is there. */
   presence(user: string): Promise<Presence> {
     return this.#json("GET", `/api/users/${encodeURIComponent(user)}/presence`);

@@ -47,6 +47,7 @@ function jobOf(
     case "job.cancelled":
     case "job.succeeded":
     case "job.failed":
+    case "job.artifacts_expired":
       return { full: event.data };
     default:
       return undefined;

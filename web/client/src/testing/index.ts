@@ -231,7 +231,8 @@ export class FakeHerald {
         last_active_at: null,
         visible: false,
       }),
-      presets: () => ({ presets: [], max_upload_bytes: 1 << 30 }),
+      kinds: () => ({ kinds: [], max_upload_bytes: 1 << 30 }),
+      ticket: () => "ticket",
       upload: (file, options) => {
         options?.signal?.throwIfAborted();
         options?.onProgress?.({ loaded: file.size, total: file.size });
@@ -307,6 +308,10 @@ function blank(id: string, owner: string): Job {
     args: {},
     external: false,
     worker: "",
+    lease_ms: null,
+    cancel_asked_at: null,
+    attempt_started_at: null,
+    estimate: null,
     created_at: now,
     started_at: null,
     heartbeat_at: null,
