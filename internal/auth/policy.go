@@ -3,6 +3,8 @@ package auth
 import (
 	"slices"
 	"strings"
+
+	"github.com/google/uuid"
 )
 
 // share says on whose things a role may do a deed.
@@ -190,3 +192,9 @@ func (p Principal) MayAcknowledge() bool { return p.may(acknowledge, true) }
 // MayPublish reports whether the principal may publish events of its own, to
 // whomever it likes.
 func (p Principal) MayPublish() bool { return p.may(publish, false) }
+
+// MayPublishTo reports whether the principal may publish to the topic: an API key
+// with topics may to those alone.
+func (p Principal) MayPublishTo(topic string) bool {
+	return p.MayPublish() && (p.Key == uuid.Nil || len(p.Topics) == 0 || p.granted(topic))
+}

@@ -158,3 +158,27 @@ func TestATicketsStreamEndsWithItsKey(t *testing.T) {
 	}
 	s.follow(t, "", "ticket="+ticket).skipTo("stream.expired")
 }
+
+// A key that names topics publishes to those alone; one that names none, to all.
+func TestAKeyPublishesToItsTopics(t *testing.T) {
+	t.Parallel()
+	s := setup(t)
+	backend := []auth.Role{auth.RoleBackend}
+	_, narrow := s.apiKey(t, auth.APIKey{User: "shop", Roles: backend, Topics: []auth.Pattern{"channel:orders", "user:a*"}})
+	_, wide := s.apiKey(t, auth.APIKey{User: "shop", Roles: backend})
+	for to, want := range map[string]int{
+		`{"channel":"orders"}`: 200, `{"user":"alice","channels":["orders"]}`: 200, `{"user":"bob"}`: 403,
+		`{"channels":["orders","others"]}`: 403, `{"all":true}`: 403, `{"topics":["channel:audit"]}`: 403,
+	} {
+		body := `{"event":"order.paid","to":` + to + `}`
+		if a := s.do(t, http.MethodPost, "/api/sse/message", narrow, body); a.status != want {
+			t.Errorf("to %s by the narrow key = %d %s, want %d", to, a.status, a.body, want)
+		}
+		if a := s.do(t, http.MethodPost, "/api/sse/messages", narrow, `{"messages":[`+body+`]}`); a.status != want {
+			t.Errorf("to %s by the narrow key, as one of several = %d %s, want %d", to, a.status, a.body, want)
+		}
+		if a := s.do(t, http.MethodPost, "/api/sse/message", wide, body); a.status != http.StatusOK {
+			t.Errorf("to %s by the wide key = %d %s, want 200", to, a.status, a.body)
+		}
+	}
+}

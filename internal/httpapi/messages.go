@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/google/uuid"
@@ -145,6 +146,9 @@ func publicationOf(who auth.Principal, key string, messages []message) (event.Pu
 		topics := m.To.topics()
 		if err == nil && len(topics) == 0 {
 			err = errTarget
+		}
+		if err == nil && slices.ContainsFunc(topics, func(t event.Topic) bool { return !who.MayPublishTo(string(t)) }) {
+			err = fmt.Errorf("%w: publish to what the key has no topic for", auth.ErrForbidden)
 		}
 		if err != nil {
 			return p, fmt.Errorf("message %d of %d: %w", i+1, len(messages), err)
