@@ -46,10 +46,16 @@ class Backend {
     }
   }
 
-  /** The seqs of all that happened to the job. */
+  /** The seqs of all that happened to the job, once all is in the log: it was queued, begun, and reported on. */
   async log(): Promise<number[]> {
-    const { events } = await this.#get<{ events: { seq: number }[] }>(`jobs/${this.#job}/events`);
-    return events.map((event) => event.seq);
+    let seqs: number[] = [];
+    const read = async () => {
+      const { events } = await this.#get<{ events: { seq: number }[] }>(`jobs/${this.#job}/events`);
+      seqs = events.map((event) => event.seq);
+      return seqs.length;
+    };
+    await expect.poll(read).toBe(this.#reports + 2);
+    return seqs;
   }
 
   /** How many streams of the user are open. */
@@ -247,16 +253,14 @@ test("a frozen tab hands its connection on, and fetches what it missed when it i
 
 test("tabs of different users share nothing", async ({ herald, context, request }) => {
   await serveClient(context);
-  const names = ["alice", "bob"];
-  const pages: Record<string, Page[]> = {};
-  const backends: Record<string, Backend> = {};
-  for (const name of names) {
+  const people: { tabs: Page[]; backend: Backend }[] = [];
+  for (const name of ["alice", "bob"]) {
     const token = await tokenOf(herald, name);
-    pages[name] = [await openTab(context, herald, name, token), await openTab(context, herald, name, token)];
-    backends[name] = await Backend.create(herald, request, name);
+    const tabs = [await openTab(context, herald, name, token), await openTab(context, herald, name, token)];
+    people.push({ tabs, backend: await Backend.create(herald, request, name) });
   }
-  for (const name of names) await backends[name]?.report(5);
-  for (const name of names) await expectAll(pages[name] ?? [], backends[name] as Backend);
+  for (const { backend } of people) await backend.report(5);
+  for (const { tabs, backend } of people) await expectAll(tabs, backend);
 });
 
 test("the web app's tabs share one connection", async ({ herald, context, request }) => {
