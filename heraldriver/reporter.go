@@ -166,8 +166,6 @@ func (r *Reporter) note(said job.Report) {
 
 // begin starts the recording, with the first word. It lasts until close, whatever
 // becomes of who spoke.
-//
-//nolint:contextcheck // see above
 func (r *Reporter) begin() {
 	r.mu.Lock()
 	defer r.mu.Unlock()

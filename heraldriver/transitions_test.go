@@ -144,7 +144,7 @@ func TestAZombieIsLate(t *testing.T) {
 	m := heraldriver.NewMiddleware(b.pool, heraldriver.MiddlewareConfig{Schema: schema})
 	b.must(m.Work(t.Context(), zombie, func(ctx context.Context) error {
 		heraldriver.FromContext(ctx).Message("brains")
-		b.awaitStory(row, 5)
+		b.awaitStory(row, 5) //nolint:contextcheck // it waits in the test's own
 		heraldriver.FromContext(ctx).Progress(0.9)
 		return nil
 	}))

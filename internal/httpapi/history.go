@@ -55,10 +55,10 @@ func (a *api) exportEvents(ctx context.Context, in *historyIn, q event.Query) (*
 		<-a.exporting
 		return nil, err
 	}
-	return &huma.StreamResponse{Body: func(to huma.Context) {
+	return &huma.StreamResponse{Body: func(to huma.Context) { //nolint:contextcheck // it is the request's, whose end it is to see
 		defer func() { <-a.exporting }()
 		r, w := humachi.Unwrap(to)
-		l.serve(r.Context(), w, in.Format) //nolint:contextcheck // the request's, whose end it is to see
+		l.serve(r.Context(), w, in.Format)
 	}}, nil
 }
 
