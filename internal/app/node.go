@@ -327,7 +327,19 @@ type jobs struct {
 	queue *worker.Queue
 }
 
+// CreateJob makes a job, and notes which jobs of Herald's own kinds it is like, so
+// that it can be told how long those took.
 func (j jobs) CreateJob(ctx context.Context, n job.New) (job.Job, error) {
+	if !n.External {
+		likeness, upload, size := worker.Alike(n.Kind, n.Args)
+		if upload != uuid.Nil {
+			// Without its upload, the job fails by itself, and says why.
+			if file, err := j.Artifact(ctx, upload); err == nil {
+				size = file.Size
+			}
+		}
+		n.Likeness, n.Size = likeness, size
+	}
 	return j.DB.CreateJob(ctx, n, j.queue)
 }
 
