@@ -221,7 +221,10 @@ func TestWhereCallbacksDoNotGo(t *testing.T) {
 
 func TestSilentReceiver(t *testing.T) {
 	t.Parallel()
-	server, sender := receiver(t, func(_ http.ResponseWriter, r *http.Request) { <-r.Context().Done() }, func(c *callback.Config) { c.Timeout = 50 * time.Millisecond })
+	server, sender := receiver(t, func(_ http.ResponseWriter, r *http.Request) {
+		_, _ = io.Copy(io.Discard, r.Body) // else the server does not see that the sender is gone
+		<-r.Context().Done()
+	}, func(c *callback.Config) { c.Timeout = 50 * time.Millisecond })
 	r := sender.Send(context.Background(), callback.Message{ID: "msg_1", URL: server.URL, Body: []byte(`{}`)})
 	if r.Err == nil || r.Final || r.Status != 0 || !strings.Contains(r.Err.Error(), "no answer") {
 		t.Errorf("Send() = %+v, want no answer, and another try", r)

@@ -11,6 +11,7 @@ import (
 	"net"
 	"net/http"
 	"net/http/httptest"
+	"os"
 	"sync"
 	"testing"
 	"testing/fstest"
@@ -125,14 +126,14 @@ type node struct {
 func (n *node) start() error {
 	n.mu.Lock()
 	defer n.mu.Unlock()
-	log := slog.New(slog.DiscardHandler)
+	log := slog.New(slog.NewTextHandler(os.Stderr, &slog.HandlerOptions{Level: slog.LevelError}))
 	streams := hub.New(hub.Config{
 		Words: httpapi.StreamWords(), Heartbeat: time.Second, WriteTimeout: 5 * time.Second, QueueFrames: 64, QueueBytes: 64 << 10, Drain: 2 * time.Second,
 	})
 	// Little memory, so that many resume from before it.
 	follower := broker.New(n.world.log, n.world.log, streams, httpapi.EncodeEvent, log, broker.Config{Memory: 256 << 10, Preload: 100, Page: 100})
 	handler := httpapi.New(httpapi.Deps{
-		Node: fmt.Sprint("node", n.number), Log: log, Tokens: n.world.key, Snapshots: noJobs{}, Broker: follower, Hub: streams, App: fstest.MapFS{},
+		Node: fmt.Sprint("node", n.number), Log: log, Tokens: n.world.key, Snapshots: noJobs{}, Accesses: noAccesses{}, Broker: follower, Hub: streams, App: fstest.MapFS{},
 		Limits: httpapi.Limits{PerUser: 1 << 20, PerAddress: 1 << 20},
 	})
 	plain, err := listen()
@@ -197,6 +198,11 @@ func (n *node) stop() error {
 type noJobs struct{}
 
 func (noJobs) ActiveJobs(context.Context, []event.Topic) ([]job.Job, error) { return []job.Job{}, nil }
+
+// noAccesses takes what support reads, and keeps nothing of it.
+type noAccesses struct{}
+
+func (noAccesses) RecordAccess(context.Context, auth.Access) error { return nil }
 
 func clientTLS() *tls.Config {
 	return &tls.Config{InsecureSkipVerify: true, NextProtos: []string{"h2"}}
