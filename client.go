@@ -220,6 +220,81 @@ func (c *Client) JobEvents(ctx context.Context, id string, after int64) ([]Event
 	return out.Events, err
 }
 
+// History lists events of the log. It reads on as the caller does; its last pair has the error
+// that ended it, if one did.
+func (c *Client) History(ctx context.Context, f EventFilter) iter.Seq2[Event, error] {
+	return func(yield func(Event, error) bool) {
+		for query := f.query(); ; {
+			var page struct {
+				Events []Event `json:"events"`
+				Next   string  `json:"next"`
+			}
+			err := c.call(ctx, request{method: http.MethodGet, path: "/api/events", query: query}, &page)
+			for i := 0; err == nil && i < len(page.Events); i++ {
+				if !yield(page.Events[i], nil) {
+					return
+				}
+			}
+			if err == nil && page.Next == "" {
+				return
+			}
+			if err == nil {
+				query, err = queryOf(page.Next)
+			}
+			if err != nil {
+				yield(Event{}, err)
+				return
+			}
+		}
+	}
+}
+
+// queryOf is the query of a link.
+func queryOf(link string) (url.Values, error) {
+	u, err := url.Parse(link)
+	if err != nil {
+		return nil, fmt.Errorf("herald: the next page's address: %w", err)
+	}
+	return u.Query(), nil
+}
+
+func (f EventFilter) query() url.Values {
+	query := url.Values{"limit": {"200"}, "order": {"desc"}, "topic": f.Topics, "type": f.Types, "state": f.States}
+	for name, value := range map[string]string{"user": f.User, "job": f.Job, "kind": f.Kind, "actor": f.Actor, "text": f.Text} {
+		if value != "" {
+			query.Set(name, value)
+		}
+	}
+	for name, at := range map[string]time.Time{"since": f.Since, "until": f.Until} {
+		if !at.IsZero() {
+			query.Set(name, at.Format(time.RFC3339Nano))
+		}
+	}
+	for name, seq := range map[string]int64{"after": f.After, "before": f.Before} {
+		if seq > 0 {
+			query.Set(name, strconv.FormatInt(seq, 10))
+		}
+	}
+	if f.Errors {
+		query.Set("errors", "true")
+	}
+	if f.Oldest {
+		query.Set("order", "asc")
+	}
+	return query
+}
+
+// Explain says why the user got the event, or did not; of who asks, when there is
+// no user.
+func (c *Client) Explain(ctx context.Context, seq int64, user string) (Explanation, error) {
+	query := url.Values{}
+	if user != "" {
+		query.Set("user", user)
+	}
+	var out Explanation
+	return out, c.call(ctx, request{method: http.MethodGet, path: "/api/events/" + strconv.FormatInt(seq, 10) + "/explain", query: query}, &out)
+}
+
 func jobPath(id, rest string) string { return "/api/jobs/" + url.PathEscape(id) + rest }
 
 // newKey returns an idempotency key that nobody else has.

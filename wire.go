@@ -221,6 +221,43 @@ type Event struct {
 	Type string          `json:"type"`
 	Time time.Time       `json:"time"`
 	Data json.RawMessage `json:"data"`
+
+	// What only History and JobEvents tell, and a stream does not.
+	RecordedAt time.Time `json:"recorded_at,omitzero"` // when it was given its Seq
+	JobID      string    `json:"job_id,omitempty"`
+	Actor      string    `json:"actor,omitempty"`  // who caused it
+	Topics     []string  `json:"topics,omitempty"` // whom it concerns; for support and admins
+}
+
+// EventFilter says which events are listed: those that meet all that is set. The
+// zero EventFilter lists all that the token may see.
+type EventFilter struct {
+	Topics        []string // that concern any of these
+	User          string   // that concern the user
+	Job           string   // of the job
+	Kind          string   // of jobs of the kind
+	Types         []string // of any of these types, or of those that begin so: "job.*"
+	States        []string // that tell of a job in one of these states
+	Errors        bool     // only failures and the like; not with Types
+	Actor         string   // that the actor caused
+	Since, Until  time.Time
+	Text          string // whose message or error contains it; with Since, a topic, a user or a job
+	After, Before int64  // only those behind, or in front of, a seq; one of the two
+	Oldest        bool   // from the oldest on, and not from the newest
+}
+
+// Explanation is why a user got an event, or did not.
+type Explanation struct {
+	User     string    `json:"user"`
+	Received bool      `json:"received"` // it was written to a stream of theirs
+	Findings []Finding `json:"findings"`
+}
+
+// Finding is one thing that explains what a user got.
+type Finding struct {
+	Code   string `json:"code"` // what it is, such as "no_connection"; stable
+	Text   string `json:"text"` // the same for people
+	Client string `json:"client_id,omitempty"`
 }
 
 // The types of events of a job's life.

@@ -3,10 +3,12 @@ package main
 import (
 	"bufio"
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
 	"os"
+	"reflect"
 	"slices"
 	"strings"
 	"time"
@@ -14,6 +16,7 @@ import (
 
 	"github.com/google/uuid"
 
+	"herald"
 	"herald/internal/archive"
 	"herald/internal/event"
 	"herald/internal/postgres"
@@ -21,6 +24,9 @@ import (
 
 type eventsCmd struct {
 	settings
+	remote
+	filters `embed:""`
+
 	After   event.Seq     `help:"Begin after this seq (default: with the oldest)."`
 	Topic   []event.Topic `help:"Only what concerns this topic; may be repeated."`
 	Job     uuid.UUID     `help:"Only this job's."`
@@ -32,6 +38,25 @@ type eventsCmd struct {
 // errEnough ends the reading when --limit is reached.
 var errEnough = errors.New("enough events")
 
+// filters are those that the API has beyond the log's own.
+type filters struct {
+	User   string    `help:"Only what concerns this user."`
+	Kind   string    `help:"Only of jobs of this kind."`
+	State  []string  `help:"Only what tells of a job in this state; may be repeated."`
+	Errors bool      `help:"Only failures and the like."`
+	Actor  string    `help:"Only what this user, worker or program caused."`
+	Since  time.Time `help:"Only what was recorded then or later (RFC 3339)."`
+	Until  time.Time `help:"Only what was recorded before then."`
+	Text   string    `help:"Only what has this in its message or error; with --since, --topic, --user or --job."`
+	Before event.Seq `help:"End before this seq."`
+	Newest bool      `help:"Begin with the newest."`
+}
+
+// any reports whether one of them is given.
+func (f filters) set() bool {
+	return len(f.State) > 0 || !reflect.DeepEqual(f, filters{State: f.State})
+}
+
 // Run prints events.
 func (c *eventsCmd) Run(ctx context.Context, t *terminal) error {
 	if err := c.complete(); err != nil {
@@ -40,9 +65,14 @@ func (c *eventsCmd) Run(ctx context.Context, t *terminal) error {
 	out := bufio.NewWriterSize(t.stdout, 64<<10)
 	p := &printer{out: out, table: isTerminal(t.stdout), eventsCmd: c}
 	var err error
-	if c.Archive {
+	switch {
+	case c.Token != "" && !c.Archive:
+		err = c.ask(ctx, p)
+	case c.set():
+		err = errors.New("those filters are a server's: give --token (and --url), or leave them out")
+	case c.Archive:
 		err = c.withArchives(ctx, func(archives *archive.Store) error { return c.archives(ctx, archives, p) })
-	} else {
+	default:
 		err = c.withDatabase(ctx, func(db *postgres.DB) error { return c.log(ctx, db, p) })
 	}
 	if errors.Is(err, errEnough) {
@@ -63,6 +93,36 @@ func (c *eventsCmd) complete() error {
 		return errors.New("--after and --limit want 0 or more")
 	}
 	return c.Complete()
+}
+
+// ask prints what the server lists.
+func (c *eventsCmd) ask(ctx context.Context, p *printer) error {
+	client, err := c.client()
+	if err != nil {
+		return err
+	}
+	f := herald.EventFilter{
+		User: c.User, Kind: c.Kind, States: c.State, Errors: c.Errors, Actor: c.Actor, Since: c.Since, Until: c.Until, Text: c.Text,
+		After: int64(c.After), Before: int64(c.Before), Oldest: !c.Newest,
+	}
+	if c.Job != uuid.Nil {
+		f.Job = c.Job.String()
+	}
+	for _, t := range c.Topic {
+		f.Topics = append(f.Topics, string(t))
+	}
+	for _, t := range c.Type {
+		f.Types = append(f.Types, string(t))
+	}
+	for e, err := range client.History(ctx, f) {
+		if err == nil {
+			err = p.told(e)
+		}
+		if err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // archives prints from the archives, in the order of the log.
@@ -141,6 +201,29 @@ func (p *printer) event(e event.Event) error {
 	} else if p.buffer, err = archive.AppendEvent(p.buffer[:0], e); err != nil {
 		return err
 	}
+	return p.write()
+}
+
+// told prints an event as the server tells of it.
+func (p *printer) told(e herald.Event) error {
+	if p.table {
+		pending := event.Pending{Type: event.Type(e.Type), Actor: e.Actor, CreatedAt: e.Time, Payload: e.Data}
+		for _, t := range e.Topics {
+			pending.Topics = append(pending.Topics, event.Topic(t))
+		}
+		p.buffer = appendRow(p.buffer[:0], event.Event{Pending: pending, Seq: event.Seq(e.Seq)})
+		return p.write()
+	}
+	line, err := json.Marshal(e)
+	if err != nil {
+		return err
+	}
+	p.buffer = append(append(p.buffer[:0], line...), '\n')
+	return p.write()
+}
+
+// write prints the line, and ends the reading with the last that is asked for.
+func (p *printer) write() error {
 	if _, err := p.out.Write(p.buffer); err != nil {
 		return err
 	}

@@ -29,6 +29,7 @@ type cli struct {
 	Jobs    jobsCmd    `cmd:"" help:"List jobs."`
 	Tail    tailCmd    `cmd:"" help:"Follow jobs, live."`
 	Events  eventsCmd  `cmd:"" help:"Print the log, or its archives, as NDJSON or as a table."`
+	Explain explainCmd `cmd:"" help:"Say why a user got an event, or did not."`
 	Verify  verifyCmd  `cmd:"" help:"Check the whole log and its archives against the audit chain."`
 	Keys    keysCmd    `cmd:"" help:"Make, list and revoke API keys of workers and back ends."`
 	Webhook webhookCmd `cmd:"" help:"Try webhooks out."`

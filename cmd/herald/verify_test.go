@@ -11,6 +11,7 @@ import (
 
 	"gocloud.dev/blob"
 
+	"herald"
 	"herald/internal/archive"
 	"herald/internal/config"
 	"herald/internal/eventlog"
@@ -183,6 +184,43 @@ func TestATerminalGetsNoOrders(t *testing.T) {
 	row := string(appendRow(nil, events[0]))
 	if strings.ContainsAny(row, "\x1b\u202e") || strings.Count(row, "\n") != 1 || !strings.Contains(row, "user:u1") {
 		t.Errorf("the row is %q", row)
+	}
+}
+
+// With a token, a server lists events by its filters, and explains them.
+func TestEventsOfAServer(t *testing.T) {
+	t.Parallel()
+	dir := dataDir(t)
+	stdout, stop := up(t, "--data-dir", dir, "--addr", "127.0.0.1:0", "--database-url", pgtest.New(t))
+	_, link, _ := strings.Cut(stdout.String(), "http://")
+	address, _, _ := strings.Cut(link, "\n")
+	status, token, stderr := program(t, "token", "--data-dir", dir, "--user", "ann", "--role", "admin")
+	if status != 0 {
+		t.Fatal(stderr)
+	}
+	ask := []string{"--url", "http://" + address, "--token", strings.TrimSpace(token)}
+	if status, _, stderr := program(t, with(ask, "run", "--", "true")...); status != 0 {
+		t.Fatalf("run: %d, %q", status, stderr)
+	}
+	var ended herald.Event
+	for ended.Seq == 0 { // its last event is in the log a moment after it was reported
+		status, stdout, stderr := program(t, with(ask, "events", "--user", "ann", "--type", "job.succeeded", "--newest", "--limit", "1")...)
+		if status != 0 || stdout != "" && json.Unmarshal([]byte(stdout), &ended) != nil {
+			t.Fatalf("events: %d, %q, %q", status, stdout, stderr)
+		}
+	}
+	if ended.Type != "job.succeeded" || ended.Actor == "" || len(ended.Topics) != 2 {
+		t.Errorf("the event is %+v", ended)
+	}
+	status, text, stderr := program(t, with(ask, "explain", fmt.Sprint(ended.Seq))...)
+	if status != 0 || !strings.Contains(text, "ann did not get event") || !strings.Contains(text, "no_connection") {
+		t.Errorf("explain: %d, %q, %q", status, text, stderr)
+	}
+	if status, _, stderr := program(t, "events", "--data-dir", dir, "--actor", "x"); status != 1 || !strings.Contains(stderr, "--token") {
+		t.Errorf("a server's filter without a token: %d, %q", status, stderr)
+	}
+	if status := stop(); status != 0 {
+		t.Errorf("stopped with %d", status)
 	}
 }
 
