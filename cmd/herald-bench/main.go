@@ -30,6 +30,7 @@ type cli struct {
 	Stream       streamCmd       `cmd:"" help:"Streams: what a connection and a delivery cost, against a bare loop of writes and an ordinary handler."`
 	StreamServer streamServerCmd `cmd:"" hidden:""`
 	Export       exportCmd       `cmd:"" help:"Exports of a million events against psql's \\copy: wall time, memory, size."`
+	History      historyCmd      `cmd:"" help:"History: first pages of a long log."`
 	Jobs         jobsCmd         `cmd:"" help:"Jobs: what Herald costs those who do the work, against the same work by itself."`
 }
 

@@ -383,3 +383,26 @@ func (db *DB) Event(ctx context.Context, seq event.Seq) (event.Event, error) {
 	}
 	return events[0], nil
 }
+
+// ExplainHistory is how Postgres reads the first window of a query: the plan, as it
+// was run.
+func (db *DB) ExplainHistory(ctx context.Context, q event.Query) (string, error) {
+	s, err := db.span(ctx, q)
+	if err != nil {
+		return "", err
+	}
+	st, err := db.statement(ctx, q)
+	if err != nil {
+		return "", err
+	}
+	if st.sparse {
+		s.low = max(s.low, s.high-firstWindow)
+	}
+	args := append([]any{int64(s.low), int64(s.high), q.Limit + 1}, st.args...)
+	rows, err := db.pool.Query(ctx, `EXPLAIN (ANALYZE, COSTS OFF, TIMING OFF, SUMMARY ON, BUFFERS) `+st.sql, args...)
+	if err != nil {
+		return "", fmt.Errorf("explain: %w", err)
+	}
+	lines, err := pgx.CollectRows(rows, pgx.RowTo[string])
+	return strings.Join(lines, "\n"), err
+}
