@@ -3,6 +3,7 @@ package httpapi
 import (
 	"net/http"
 	"net/netip"
+	"slices"
 )
 
 // Limiter is limiter, for its test.
@@ -73,4 +74,18 @@ func WithSignIn(page []byte, provider bool) string {
 		a.SignIn = struct{ SignIn }{}
 	}
 	return string(a.withSignIn(page))
+}
+
+// ProblemTypes are all types of problems, and with which statuses each comes.
+func ProblemTypes() map[string][]int {
+	types := map[string][]int{
+		"invalid": {http.StatusBadRequest, http.StatusUnprocessableEntity}, "wrong-state": {http.StatusConflict},
+		"too-large": {http.StatusRequestEntityTooLarge}, "internal": {http.StatusInternalServerError},
+	}
+	for _, row := range problemTable() {
+		if !slices.Contains(types[row.kind], row.status) {
+			types[row.kind] = append(types[row.kind], row.status)
+		}
+	}
+	return types
 }
