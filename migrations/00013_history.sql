@@ -35,7 +35,12 @@ COMMENT ON FUNCTION herald.log_at IS
     'Where the log was at a moment: all events up to "before" were recorded earlier, and none after "upto". Batches are in the '
     'order of time, so it looks at some twenty of them, and needs no index by time.';
 
-ALTER TABLE herald.connections ADD COLUMN filter json, ADD COLUMN whole boolean NOT NULL DEFAULT FALSE;
+ALTER TABLE herald.connections ADD COLUMN filter json, ADD COLUMN whole boolean NOT NULL DEFAULT FALSE,
+    ADD COLUMN opened_head bigint NOT NULL DEFAULT 0;
+UPDATE herald.connections SET opened_head = opened_seq;
+COMMENT ON COLUMN herald.connections.opened_head IS
+    'The log''s head then, as far as its node knew: what has a higher seq came while the stream was open. Times of opening are later
+    than the truth by what it took to write them.';
 COMMENT ON COLUMN herald.connections.filter IS 'What the stream lets through, as event.Filter; NULL is everything.';
 COMMENT ON COLUMN herald.connections.whole IS 'Newer progress of a job does not replace what waits to be written.';
 COMMENT ON COLUMN herald.connections.topics IS 'What it follows: all that was asked for, each of which its user might follow then.';
@@ -46,7 +51,7 @@ CREATE INDEX connections_past_by_topic ON herald.connections USING gin (topics) 
 -- +goose Down
 SET LOCAL lock_timeout = '5s';
 DROP INDEX herald.connections_past_by_topic;
-ALTER TABLE herald.connections DROP COLUMN filter, DROP COLUMN whole;
+ALTER TABLE herald.connections DROP COLUMN filter, DROP COLUMN whole, DROP COLUMN opened_head;
 COMMENT ON COLUMN herald.connections.topics IS NULL;
 DROP FUNCTION herald.log_at;
 DROP INDEX herald.events_of_type;

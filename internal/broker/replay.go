@@ -28,6 +28,9 @@ type Replay struct {
 	page   int       // events that were last asked for
 }
 
+// Head is the log's head when the replay began, as far as the node knew.
+func (r *Replay) Head() event.Seq { return r.born }
+
 // joinFrames is how few events may be missing for a subscriber to join what is
 // live: they go into its queue.
 const joinFrames = 256

@@ -247,6 +247,7 @@ func TestTheLeadersDuty(t *testing.T) {
 			under--
 		}}, func() {
 			time.Sleep(time.Minute)
+			synctest.Wait()
 			if times != 1 || under != 1 {
 				t.Errorf("done %d times, %d under way, want once and going on", times, under)
 			}

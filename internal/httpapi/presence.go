@@ -89,10 +89,10 @@ func (a *api) ack(ctx context.Context, in *ackIn) (*struct{}, error) {
 }
 
 // connectionOf is a stream that begins, as it is written down.
-func connectionOf(r *http.Request, ask streamRequest, opened event.Seq) presence.Connection {
+func connectionOf(r *http.Request, ask streamRequest, o opening) presence.Connection {
 	c := presence.Connection{
 		ID: ask.clientID, User: ask.principal.User, Session: ask.session, UserAgent: r.UserAgent(), Metadata: ask.about,
-		Topics: append(slices.Clone(ask.topics), event.ClientTopic(ask.clientID)), OpenedSeq: opened,
+		Topics: append(slices.Clone(ask.topics), event.ClientTopic(ask.clientID)), OpenedSeq: o.from, OpenedHead: o.replay.Head(),
 		Filter: ask.filter, Whole: ask.whole,
 	}
 	if from := clientOf(r.Context()).addr; from.IsValid() {

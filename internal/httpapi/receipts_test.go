@@ -138,8 +138,9 @@ func TestReceiptsAreTheTruth(t *testing.T) {
 		c.leave(cl)
 	}
 	c.publish(5)
-	fay.readUpTo(10) // so that her node, to which dan comes, has them too
-	again, afresh := c.open(2, "bob", "lastEventId=3"), c.open(1, "dan", "")
+	ann.readUpTo(10) // so that their nodes, to which bob and dan come, have them too
+	fay.readUpTo(10)
+	again, afresh := c.open(0, "bob", "lastEventId=3"), c.open(1, "dan", "")
 	again.readUpTo(10)
 	c.publish(2)
 	for _, cl := range []*client{ann, again, afresh, fay} {

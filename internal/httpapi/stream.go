@@ -123,7 +123,7 @@ func (a *api) stream(w http.ResponseWriter, r *http.Request) {
 		a.problems.write(w, r, err)
 		return
 	}
-	a.Presence.Opened(connectionOf(r, ask, start.from))
+	a.Presence.Opened(connectionOf(r, ask, start))
 	a.Log.DebugContext(r.Context(), "stream begins", "client_id", ask.clientID, "user", ask.principal.User,
 		"request_id", requestID(r.Context()))
 	s := &streamServer{api: a, ask: ask, stream: a.hubStream(ask, network)} //nolint:contextcheck // the stream outlives its request

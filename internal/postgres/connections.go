@@ -21,7 +21,7 @@ import (
 // connectionColumns are a presence.Connection's, in its own words. What counts as
 // received is never more than was written.
 const connectionColumns = `id, node, user_id AS "user", session, user_agent, address, topics, filter, whole, metadata,
-    opened_at, opened_seq, written_seq AS written, written_at, LEAST(acked_seq, written_seq) AS acked, acked_at,
+    opened_at, opened_seq, opened_head, written_seq AS written, written_at, LEAST(acked_seq, written_seq) AS acked, acked_at,
     LEAST(seen_seq, written_seq) AS seen, seen_at, visible, closed_at, coalesce(closed_why, '') AS closed_why,
     close_asked_at, coalesce(close_asked_by, '') AS close_asked_by`
 
@@ -218,11 +218,11 @@ WITH before AS (
         AS t (id, written_seq, written, acked_seq, acked, seen_seq, seen, visible, closed, closed_why)
 ), opened AS (
     INSERT INTO herald.connections (id, node, user_id, session, user_agent, address, topics, filter, whole, metadata, opened_at,
-        opened_seq, written_seq, written_at, acked_seq, acked_at, seen_seq, seen_at, visible, closed_at, closed_why)
-    SELECT id, $1, user_id, session, user_agent, address, topics, filter, whole, metadata, now() - opened * interval '1 microsecond', opened_seq,
+        opened_seq, opened_head, written_seq, written_at, acked_seq, acked_at, seen_seq, seen_at, visible, closed_at, closed_why)
+    SELECT id, $1, user_id, session, user_agent, address, topics, filter, whole, metadata, now() - opened * interval '1 microsecond', opened_seq, opened_head,
         written_seq, written_at, acked_seq, acked_at, seen_seq, seen_at, visible, closed_at, closed_why
     FROM json_to_recordset($2::json) AS o (id uuid, user_id text, session text, user_agent text, address inet, topics text[],
-        filter json, whole boolean, metadata json, opened bigint, opened_seq bigint)
+        filter json, whole boolean, metadata json, opened bigint, opened_seq bigint, opened_head bigint)
     JOIN told USING (id)
     ON CONFLICT (id) DO NOTHING
 ), changed AS (
@@ -258,17 +258,18 @@ func (db *DB) WriteConnections(ctx context.Context, b presence.Batch) (presence.
 
 // opening is how a connection began, for connectionWrite.
 type opening struct {
-	ID        uuid.UUID       `json:"id"`
-	User      string          `json:"user_id"`
-	Session   string          `json:"session"`
-	UserAgent string          `json:"user_agent"`
-	Address   *netip.Addr     `json:"address"`
-	Topics    []string        `json:"topics"`
-	Filter    *event.Filter   `json:"filter,omitempty"`
-	Whole     bool            `json:"whole"`
-	Metadata  json.RawMessage `json:"metadata"`
-	Opened    int64           `json:"opened"`
-	OpenedSeq event.Seq       `json:"opened_seq"`
+	ID         uuid.UUID       `json:"id"`
+	User       string          `json:"user_id"`
+	Session    string          `json:"session"`
+	UserAgent  string          `json:"user_agent"`
+	Address    *netip.Addr     `json:"address"`
+	Topics     []string        `json:"topics"`
+	Filter     *event.Filter   `json:"filter,omitempty"`
+	Whole      bool            `json:"whole"`
+	Metadata   json.RawMessage `json:"metadata"`
+	Opened     int64           `json:"opened"`
+	OpenedSeq  event.Seq       `json:"opened_seq"`
+	OpenedHead event.Seq       `json:"opened_head"`
 }
 
 func openings(opened []presence.Connection) []opening {
@@ -276,7 +277,7 @@ func openings(opened []presence.Connection) []opening {
 	for i, c := range opened {
 		list[i] = opening{
 			ID: c.ID, User: c.User, Session: c.Session, UserAgent: c.UserAgent, Address: c.Address, Topics: texts(c.Topics), Filter: c.Filter, Whole: c.Whole,
-			Metadata: c.Metadata, Opened: max(0, time.Since(c.OpenedAt).Microseconds()), OpenedSeq: c.OpenedSeq,
+			Metadata: c.Metadata, Opened: max(0, time.Since(c.OpenedAt).Microseconds()), OpenedSeq: c.OpenedSeq, OpenedHead: c.OpenedHead,
 		}
 	}
 	return list

@@ -58,15 +58,16 @@ type Connection struct {
 	Whole     bool            `json:"whole"`    // newer progress of a job does not replace what waits to be written
 	Metadata  json.RawMessage `json:"metadata"` // an object
 
-	OpenedAt  time.Time  `json:"opened_at"`
-	OpenedSeq event.Seq  `json:"opened_seq"` // from where it was to read on
-	Written   event.Seq  `json:"written_seq"`
-	WrittenAt *time.Time `json:"written_at"`
-	Acked     event.Seq  `json:"acked_seq"` // never more than Written, as is Seen
-	AckedAt   *time.Time `json:"acked_at"`
-	Seen      event.Seq  `json:"seen_seq"` // acknowledged on a visible page
-	SeenAt    *time.Time `json:"seen_at"`
-	Visible   bool       `json:"visible"` // the page was, at the last ack
+	OpenedAt   time.Time  `json:"opened_at"`
+	OpenedSeq  event.Seq  `json:"opened_seq"`  // from where it was to read on
+	OpenedHead event.Seq  `json:"opened_head"` // the log's head then, as far as its node knew
+	Written    event.Seq  `json:"written_seq"`
+	WrittenAt  *time.Time `json:"written_at"`
+	Acked      event.Seq  `json:"acked_seq"` // never more than Written, as is Seen
+	AckedAt    *time.Time `json:"acked_at"`
+	Seen       event.Seq  `json:"seen_seq"` // acknowledged on a visible page
+	SeenAt     *time.Time `json:"seen_at"`
+	Visible    bool       `json:"visible"` // the page was, at the last ack
 
 	ClosedAt     *time.Time `json:"closed_at"` // nil while it is open
 	ClosedWhy    Reason     `json:"closed_why"`

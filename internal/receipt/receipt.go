@@ -80,7 +80,7 @@ func (e Event) On(c presence.Connection) Delivery {
 		OpenedAt: c.OpenedAt, ClosedAt: c.ClosedAt, ClosedWhy: c.ClosedWhy,
 	}
 	from := e.RecordedAt
-	if c.OpenedAt.After(e.RecordedAt) {
+	if c.OpenedHead >= e.Seq {
 		d.Way, from = Replay, c.OpenedAt
 	}
 	if d.Stage.Got() {
@@ -164,5 +164,5 @@ func (e Event) recipient(user string, streams []presence.Connection) Recipient {
 
 // openThen reports whether the stream was open when the event was recorded.
 func (e Event) openThen(c presence.Connection) bool {
-	return !c.OpenedAt.After(e.RecordedAt) && (c.ClosedAt == nil || c.ClosedAt.After(e.RecordedAt))
+	return c.OpenedHead < e.Seq && (c.ClosedAt == nil || c.ClosedAt.After(e.RecordedAt))
 }

@@ -40,7 +40,7 @@ func TestExplainOfOneStream(t *testing.T) {
 		"other topics": {presence.Connection{Written: 14, Topics: []event.Topic{"all"}}, true, []receipt.Code{receipt.CodeNotFollowed}, false},
 		"a grant":      {presence.Connection{Written: 14, Topics: []event.Topic{"channel:ops"}}, false, []receipt.Code{receipt.CodeNotAddressed, receipt.CodeWritten}, true},
 		"no grant":     {presence.Connection{Written: 14, Topics: []event.Topic{"all"}}, false, []receipt.Code{receipt.CodeNotAddressed, receipt.CodeNoGrant, receipt.CodeNotFollowed}, false},
-		"afresh":       {presence.Connection{OpenedAt: later, OpenedSeq: 12, Written: 14}, true, []receipt.Code{receipt.CodeNoConnection, receipt.CodeSnapshot}, false},
+		"afresh":       {presence.Connection{OpenedAt: later, OpenedSeq: 12, OpenedHead: 12, Written: 14}, true, []receipt.Code{receipt.CodeNoConnection, receipt.CodeSnapshot}, false},
 	} {
 		c := tt.stream
 		c.ID, c.User = uuid.New(), "ann"
