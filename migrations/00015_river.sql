@@ -10,6 +10,10 @@ COMMENT ON COLUMN herald.jobs.river_run IS
     'When River began the attempt, in microseconds: no two attempts of a job share it, while River counts one that was snoozed '
     'or interrupted twice.';
 
+-- JobUsual: not of River's jobs, of which nothing is asked that would be worth an entry each.
+DROP INDEX herald.jobs_done_alike;
+CREATE INDEX jobs_done_alike ON herald.jobs (kind, likeness, finished_at DESC) WHERE state = 'succeeded' AND river_id = 0;
+
 CREATE TABLE herald.rivers (
     schema     text PRIMARY KEY,
     mark       text NOT NULL
@@ -70,7 +74,7 @@ CREATE OR REPLACE FUNCTION herald.job_json(j herald.jobs) RETURNS json LANGUAGE 
         ',"result":', coalesce(j.result::text, 'null'), ',"args":', j.args, ',"external":', CASE WHEN j.external THEN 'true' ELSE 'false' END,
         ',"worker":', herald.json_text(j.worker), ',"lease_ms":', coalesce(j.lease_ms::text, 'null'),
         ',"cancel_asked_at":', coalesce('"' || herald.time_text(j.cancel_asked_at) || '"', 'null'),
-        ',"estimate":', coalesce(CASE j.state WHEN 'running' THEN herald.job_estimate(j)::text END, 'null'),
+        ',"estimate":', coalesce(CASE WHEN j.state = 'running' AND (j.usual_ms IS NOT NULL OR j.updated_at > j.attempt_started_at) THEN herald.job_estimate(j)::text END, 'null'),
         ',"created_at":"', herald.time_text(j.created_at),
         '","started_at":', coalesce('"' || herald.time_text(j.started_at) || '"', 'null'),
         ',"attempt_started_at":', coalesce('"' || herald.time_text(j.attempt_started_at) || '"', 'null'),
@@ -506,4 +510,6 @@ $$;
 -- +goose StatementEnd
 DROP TABLE herald.rivers;
 DROP TABLE herald.river_missed;
+DROP INDEX herald.jobs_done_alike;
+CREATE INDEX jobs_done_alike ON herald.jobs (kind, likeness, finished_at DESC) WHERE state = 'succeeded';
 ALTER TABLE herald.jobs DROP COLUMN river_schema, DROP COLUMN river_id, DROP COLUMN river_run;

@@ -673,7 +673,7 @@ SELECT count(*)::integer AS jobs,
     coalesce(percentile_disc(ARRAY[0.1, 0.9, 0.95]) WITHIN GROUP (ORDER BY took.ms), '{0,0,0}')::double precision[] AS usual_ms
 FROM (
     SELECT herald.elapsed_ms(j.attempt_started_at, j.finished_at) AS ms FROM herald.jobs j
-    WHERE j.kind = $1 AND j.likeness = $2 AND j.state = 'succeeded' AND j.attempt_started_at IS NOT NULL
+    WHERE j.kind = $1 AND j.likeness = $2 AND j.state = 'succeeded' AND j.river_id = 0 AND j.attempt_started_at IS NOT NULL
     ORDER BY j.finished_at DESC
     LIMIT $3) took
 `
