@@ -97,6 +97,9 @@ bench: ## measure Herald against the naive ways, side by side
 	$(for_tests) bin/herald-bench log
 	$(for_tests) bin/herald-bench http
 	$(for_tests) bin/herald-bench stream
+	.ci/packages ffmpeg
+	$(for_tests) bin/herald-bench jobs
+	$(for_tests) bin/herald-bench history
 	.ci/packages psql
 	$(for_tests) bin/herald-bench export
 
