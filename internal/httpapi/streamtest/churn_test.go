@@ -62,7 +62,7 @@ func TestChurn(t *testing.T) { //nolint:paralleltest // it counts descriptors an
 	if resumes == 0 || w.restarts == 0 {
 		t.Error("nothing was put to the test")
 	}
-	w.clients = nil
+	w.clients, w.nodes, w.log = nil, nil, nil // the test's own: the whole log, and what stopped nodes remember of it
 	before.compare(t, takeStock(t))
 }
 
