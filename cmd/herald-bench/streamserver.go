@@ -95,7 +95,7 @@ func (n *node) start() error {
 	front.Go(func() error { return shutDown(streaming, server) })
 	group.Go(func() error { return follower.Run(ctx) })
 	group.Go(func() error { return tracker.Run(ctx) })
-	limited := httpapi.LimitConnections(listener, httpapi.Limits{}, nil, httpapi.NewStreamMetrics())
+	limited := httpapi.LimitConnections(listener, httpapi.Limits{}, nil, httpapi.NewStreamMetrics(nil))
 	group.Go(func() error {
 		if err := server.Serve(limited); !errors.Is(err, http.ErrServerClosed) {
 			return err

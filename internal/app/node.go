@@ -147,13 +147,13 @@ func (b *build) api(ctx context.Context, ready func(net.Addr)) error {
 			return err
 		}
 	}
-	sequencing, following, streaming, limiting := eventlog.NewMetrics(), broker.NewMetrics(), hub.NewMetrics(), httpapi.NewStreamMetrics()
-	refusing := httpapi.NewRequestMetrics()
-	fanout := hub.New(hub.Config{Words: httpapi.StreamWords(), Metrics: streaming, Heartbeat: b.config.Heartbeat})
+	metrics := telemetry.NewRegistry()
+	metrics.MustRegister(eventlog.NewBacklogMetrics(b.db.Backlog), callback.NewMetrics(b.db.Callbacks))
+	limiting := httpapi.NewStreamMetrics(metrics)
+	fanout := hub.New(hub.Config{Words: httpapi.StreamWords(), Metrics: hub.NewMetrics(metrics), Heartbeat: b.config.Heartbeat})
 	follower := broker.New(b.db, pgbus.New(b.db.Session, postgres.LogChannel, b.log), fanout, httpapi.EncodeEvent, b.log,
-		broker.Config{Metrics: following})
-	present := presence.NewMetrics()
-	tracker := presence.NewTracker(b.config.Node, streams{fanout}, b.db, b.log, presence.Config{Metrics: present})
+		broker.Config{Metrics: broker.NewMetrics(metrics)})
+	tracker := presence.NewTracker(b.config.Node, streams{fanout}, b.db, b.log, presence.Config{Metrics: presence.NewMetrics(metrics)})
 	limits := streamLimits(ctx, b.config, b.log)
 	hooks, err := webhooks(b.config)
 	if err != nil {
@@ -167,10 +167,8 @@ func (b *build) api(ctx context.Context, ready func(net.Addr)) error {
 		Publisher: publisher, Addressees: b.db, Webhooks: hooks,
 		Datasets: b.exports.Datasets(),
 		Kinds:    kinds(), Ping: b.db.Ping, App: web.App(),
-		Metrics: telemetry.Metrics(sequencing, following, streaming, limiting, refusing, present, eventlog.NewBacklogMetrics(b.db.Backlog),
-			callback.NewMetrics(b.db.Callbacks)),
-		Limits: limits, StreamMetrics: limiting, TrustedProxies: b.config.TrustedProxies,
-		AckInterval: b.config.AckInterval, Rates: rates(b.config), RequestMetrics: refusing, Origins: b.config.CORSOrigins,
+		Metrics: telemetry.Metrics(metrics), Limits: limits, StreamMetrics: limiting, TrustedProxies: b.config.TrustedProxies,
+		AckInterval: b.config.AckInterval, Rates: rates(b.config), RequestMetrics: httpapi.NewRequestMetrics(metrics), Origins: b.config.CORSOrigins,
 		SignIn: signIn, Issue: key.Issue,
 	})
 	listener, err := listen(ctx, b.config.Addr)
@@ -180,7 +178,7 @@ func (b *build) api(ctx context.Context, ready func(net.Addr)) error {
 	watch := progress.NewWatch(silence{b.db, b.queue}, b.log, progress.WatchConfig{
 		Lease: b.config.WorkerLease, Cancel: b.config.CancelTimeout,
 	})
-	sequencer := eventlog.NewSequencer(b.db, b.log, eventlog.Config{Metrics: sequencing, Duty: watch.Run})
+	sequencer := eventlog.NewSequencer(b.db, b.log, eventlog.Config{Metrics: eventlog.NewMetrics(metrics), Duty: watch.Run})
 	retention := eventlog.NewRetention(b.db, b.log, b.retention())
 	b.back = append(b.back, sequencer.Run, retention.Run, follower.Run, tracker.Run, publisher.Run)
 	b.front = append(b.front, fanout.Run, func(ctx context.Context) error {

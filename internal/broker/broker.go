@@ -59,7 +59,7 @@ func (c *Config) setDefaults() {
 		c.Poll = 5 * time.Second
 	}
 	if c.Metrics == nil {
-		c.Metrics = NewMetrics()
+		c.Metrics = NewMetrics(nil)
 	}
 }
 

@@ -1,9 +1,11 @@
 package broker
 
-import "github.com/prometheus/client_golang/prometheus"
+import (
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/promauto"
+)
 
-// Metrics is what a node's Broker tells of itself. It is a
-// prometheus.Collector.
+// Metrics is what a node's Broker tells of itself.
 type Metrics struct {
 	head   prometheus.Gauge
 	pages  *prometheus.CounterVec
@@ -11,14 +13,15 @@ type Metrics struct {
 	memory prometheus.Counter
 }
 
-// NewMetrics returns Metrics that nobody collects yet.
-func NewMetrics() *Metrics {
+// NewMetrics returns Metrics that are collected there; nil: nowhere.
+func NewMetrics(to prometheus.Registerer) *Metrics {
+	with := promauto.With(to)
 	counter := func(name, help string) prometheus.Counter {
-		return prometheus.NewCounter(prometheus.CounterOpts{Name: name, Help: help})
+		return with.NewCounter(prometheus.CounterOpts{Name: name, Help: help})
 	}
 	return &Metrics{
-		head: prometheus.NewGauge(prometheus.GaugeOpts{Name: "herald_log_head", Help: "Last seq of the log that this node has read."}),
-		pages: prometheus.NewCounterVec(prometheus.CounterOpts{
+		head: with.NewGauge(prometheus.GaugeOpts{Name: "herald_log_head", Help: "Last seq of the log that this node has read."}),
+		pages: with.NewCounterVec(prometheus.CounterOpts{
 			Name: "herald_replay_pages_total", Help: "Pages read for streams that resumed: of their topics, or of the log for several of them.",
 		}, []string{"of"}),
 		replay: counter("herald_replay_events_total", "Events read from the log for streams that resumed."),
@@ -30,22 +33,4 @@ func NewMetrics() *Metrics {
 func (m *Metrics) page(of string, events int) {
 	m.pages.WithLabelValues(of).Inc()
 	m.replay.Add(float64(events))
-}
-
-func (m *Metrics) all() []prometheus.Collector {
-	return []prometheus.Collector{m.head, m.pages, m.replay, m.memory}
-}
-
-// Describe is prometheus.Collector's.
-func (m *Metrics) Describe(to chan<- *prometheus.Desc) {
-	for _, c := range m.all() {
-		c.Describe(to)
-	}
-}
-
-// Collect is prometheus.Collector's.
-func (m *Metrics) Collect(to chan<- prometheus.Metric) {
-	for _, c := range m.all() {
-		c.Collect(to)
-	}
 }

@@ -6,10 +6,10 @@ import (
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/promauto"
 )
 
-// Metrics is what a node's Sequencer tells of itself. It is a
-// prometheus.Collector.
+// Metrics is what a node's Sequencer tells of itself.
 type Metrics struct {
 	head      prometheus.Gauge
 	leads     prometheus.Gauge
@@ -20,16 +20,17 @@ type Metrics struct {
 	vacuums   prometheus.Histogram
 }
 
-// NewMetrics returns Metrics that nobody collects yet.
-func NewMetrics() *Metrics {
+// NewMetrics returns Metrics that are collected there; nil: nowhere.
+func NewMetrics(to prometheus.Registerer) *Metrics {
+	with := promauto.With(to)
 	counter := func(name, help string) prometheus.Counter {
-		return prometheus.NewCounter(prometheus.CounterOpts{Name: name, Help: help})
+		return with.NewCounter(prometheus.CounterOpts{Name: name, Help: help})
 	}
 	gauge := func(name, help string) prometheus.Gauge {
-		return prometheus.NewGauge(prometheus.GaugeOpts{Name: name, Help: help})
+		return with.NewGauge(prometheus.GaugeOpts{Name: name, Help: help})
 	}
 	histogram := func(name, help string, buckets []float64) prometheus.Histogram {
-		return prometheus.NewHistogram(prometheus.HistogramOpts{Name: name, Help: help, Buckets: buckets})
+		return with.NewHistogram(prometheus.HistogramOpts{Name: name, Help: help, Buckets: buckets})
 	}
 	seconds := prometheus.ExponentialBuckets(0.0005, 2, 14)
 	return &Metrics{
@@ -40,24 +41,6 @@ func NewMetrics() *Metrics {
 		batchSize: histogram("herald_sequencer_batch_events", "Events appended by one batch.", prometheus.ExponentialBuckets(1, 4, 8)),
 		batchTime: histogram("herald_sequencer_batch_seconds", "Time of one batch, its commit included.", seconds),
 		vacuums:   histogram("herald_outbox_vacuum_seconds", "Time of one vacuum of the outbox.", seconds),
-	}
-}
-
-func (m *Metrics) all() []prometheus.Collector {
-	return []prometheus.Collector{m.head, m.leads, m.terms, m.rings, m.batchSize, m.batchTime, m.vacuums}
-}
-
-// Describe is prometheus.Collector's.
-func (m *Metrics) Describe(to chan<- *prometheus.Desc) {
-	for _, c := range m.all() {
-		c.Describe(to)
-	}
-}
-
-// Collect is prometheus.Collector's.
-func (m *Metrics) Collect(to chan<- prometheus.Metric) {
-	for _, c := range m.all() {
-		c.Collect(to)
 	}
 }
 

@@ -8,6 +8,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/testutil"
 
 	"herald/internal/eventlog"
@@ -17,15 +18,15 @@ func TestMetricsTellWhatTheSequencerDid(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		db := newPG()
-		metrics := eventlog.NewMetrics()
-		sequence(t, db, eventlog.Config{Metrics: metrics}, func() {
+		registry := prometheus.NewRegistry()
+		sequence(t, db, eventlog.Config{Metrics: eventlog.NewMetrics(registry)}, func() {
 			time.Sleep(time.Minute)
 			w := db.begin()
 			w.insert(1)
 			w.insert(2)
 			w.commit()
 			synctest.Wait()
-			if err := testutil.CollectAndCompare(metrics, strings.NewReader(`
+			if err := testutil.GatherAndCompare(registry, strings.NewReader(`
 # HELP herald_sequencer_head Last seq that this node's sequencer gave.
 # TYPE herald_sequencer_head gauge
 herald_sequencer_head 2
@@ -42,7 +43,7 @@ herald_sequencer_rings_total 1
 				t.Error(err)
 			}
 		})
-		if err := testutil.CollectAndCompare(metrics, strings.NewReader(`
+		if err := testutil.GatherAndCompare(registry, strings.NewReader(`
 # HELP herald_sequencer_leads 1 while this node's sequencer leads.
 # TYPE herald_sequencer_leads gauge
 herald_sequencer_leads 0

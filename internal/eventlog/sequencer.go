@@ -74,7 +74,7 @@ func (c *Config) setDefaults() {
 	c.DisarmRate = orDefault(c.DisarmRate, 500)
 	c.Vacuum = orDefault(c.Vacuum, 2*time.Second)
 	if c.Metrics == nil {
-		c.Metrics = NewMetrics()
+		c.Metrics = NewMetrics(nil)
 	}
 }
 

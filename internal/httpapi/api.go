@@ -183,10 +183,10 @@ func New(d Deps) http.Handler {
 		d.MaxUpload = 20 << 30
 	}
 	if d.StreamMetrics == nil {
-		d.StreamMetrics = NewStreamMetrics()
+		d.StreamMetrics = NewStreamMetrics(nil)
 	}
 	if d.RequestMetrics == nil {
-		d.RequestMetrics = NewRequestMetrics()
+		d.RequestMetrics = NewRequestMetrics(nil)
 	}
 	if d.Presence == nil {
 		d.Presence = unwritten{}

@@ -47,7 +47,7 @@ func TestLimitsAgainstAModel(t *testing.T) {
 			Streams: rapid.IntRange(1, 8).Draw(t, "streams"), PerUser: rapid.IntRange(1, 4).Draw(t, "of a user"),
 			PerAddress: rapid.IntRange(1, 4).Draw(t, "from an address"),
 		}
-		l := httpapi.NewLimiter(limits, httpapi.NewStreamMetrics())
+		l := httpapi.NewLimiter(limits, httpapi.NewStreamMetrics(nil))
 		var open []place
 		count := func(of func(place) bool) (n int) {
 			for _, p := range open {
@@ -97,7 +97,7 @@ func TestLimitsAgainstAModel(t *testing.T) {
 func TestLimitsFromManyGoroutines(t *testing.T) {
 	t.Parallel()
 	const streams = 5
-	l := httpapi.NewLimiter(httpapi.Limits{Streams: streams}, httpapi.NewStreamMetrics())
+	l := httpapi.NewLimiter(httpapi.Limits{Streams: streams}, httpapi.NewStreamMetrics(nil))
 	var clients sync.WaitGroup
 	held := make(chan struct{}, streams) // a place in it for each that may be open
 	for n := range 8 {
@@ -124,10 +124,10 @@ func TestLimitsFromManyGoroutines(t *testing.T) {
 }
 
 // exposition is what the metrics say.
-func exposition(t *testing.T, m prometheus.Collector) string {
+func exposition(t *testing.T, registry *prometheus.Registry) string {
 	t.Helper()
 	w := httptest.NewRecorder()
-	telemetry.Metrics(m).ServeHTTP(w, httptest.NewRequestWithContext(t.Context(), http.MethodGet, "/metrics", nil))
+	telemetry.Metrics(registry).ServeHTTP(w, httptest.NewRequestWithContext(t.Context(), http.MethodGet, "/metrics", nil))
 	var text bytes.Buffer
 	for line := range strings.Lines(w.Body.String()) {
 		if strings.HasPrefix(line, "herald_") {
@@ -140,7 +140,8 @@ func exposition(t *testing.T, m prometheus.Collector) string {
 func TestRefusalsAreToldApartAndCounted(t *testing.T) {
 	t.Parallel()
 	byUser, byAddress, inAll := httpapi.Refusals()
-	metrics := httpapi.NewStreamMetrics()
+	registry := prometheus.NewRegistry()
+	metrics := httpapi.NewStreamMetrics(registry)
 	l := httpapi.NewLimiter(httpapi.Limits{Streams: 3, PerUser: 1, PerAddress: 1}, metrics)
 	here, there := netip.MustParseAddr("192.0.2.1"), netip.MustParseAddr("2001:db8::1")
 	for _, tt := range []struct {
@@ -167,7 +168,7 @@ func TestRefusalsAreToldApartAndCounted(t *testing.T) {
 			t.Errorf("the problem is %+v, want %d with the error's text", p, tt.status)
 		}
 	}
-	text := exposition(t, metrics)
+	text := exposition(t, registry)
 	for _, want := range []string{
 		"herald_streams_limit 3\n", `herald_streams_refused_total{limit="user"} 1` + "\n",
 		`herald_streams_refused_total{limit="address"} 1` + "\n", `herald_streams_refused_total{limit="node"} 1` + "\n",

@@ -9,6 +9,7 @@ import (
 	"testing/synctest"
 
 	"github.com/google/go-cmp/cmp"
+	"github.com/prometheus/client_golang/prometheus"
 
 	"herald/internal/httpapi"
 )
@@ -51,7 +52,8 @@ func TestConnectionsThatComeTooFastAreClosed(t *testing.T) {
 			from.from = append(from.from, "192.0.2.1", "10.0.0.1", "::ffff:192.0.2.1")
 		}
 		from.from = append(from.from, "192.0.2.2")
-		metrics := httpapi.NewStreamMetrics()
+		registry := prometheus.NewRegistry()
+		metrics := httpapi.NewStreamMetrics(registry)
 		limits := httpapi.Limits{PerAddress: 1, ConnectionRate: 1}
 		l := httpapi.LimitConnections(from, limits, []netip.Prefix{netip.MustParsePrefix("10.0.0.0/8")}, metrics)
 		var accepted []string
@@ -72,7 +74,7 @@ func TestConnectionsThatComeTooFastAreClosed(t *testing.T) {
 		if len(from.closed) != 6 {
 			t.Errorf("%d were closed, want 6: %v", len(from.closed), from.closed)
 		}
-		if text := exposition(t, metrics); !strings.Contains(text, "herald_http_connections_refused_total 6\n") {
+		if text := exposition(t, registry); !strings.Contains(text, "herald_http_connections_refused_total 6\n") {
 			t.Errorf("the metrics do not count 6:\n%s", text)
 		}
 	})

@@ -1,9 +1,11 @@
 package httpapi
 
-import "github.com/prometheus/client_golang/prometheus"
+import (
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/promauto"
+)
 
-// StreamMetrics is what a node tells of the limits on its streams. It is a
-// prometheus.Collector.
+// StreamMetrics is what a node tells of the limits on its streams.
 type StreamMetrics struct {
 	limit   prometheus.Gauge
 	refused *prometheus.CounterVec // by which limit
@@ -11,16 +13,17 @@ type StreamMetrics struct {
 	connections prometheus.Counter // refused
 }
 
-// NewStreamMetrics returns StreamMetrics that nobody collects yet.
-func NewStreamMetrics() *StreamMetrics {
+// NewStreamMetrics returns StreamMetrics that are collected there; nil: nowhere.
+func NewStreamMetrics(to prometheus.Registerer) *StreamMetrics {
+	with := promauto.With(to)
 	m := &StreamMetrics{
-		limit: prometheus.NewGauge(prometheus.GaugeOpts{
+		limit: with.NewGauge(prometheus.GaugeOpts{
 			Name: "herald_streams_limit", Help: "Streams that this node may have open at once.",
 		}),
-		refused: prometheus.NewCounterVec(prometheus.CounterOpts{
+		refused: with.NewCounterVec(prometheus.CounterOpts{
 			Name: "herald_streams_refused_total", Help: "Streams refused, by the limit that they were beyond.",
 		}, []string{"limit"}),
-		connections: prometheus.NewCounter(prometheus.CounterOpts{
+		connections: with.NewCounter(prometheus.CounterOpts{
 			Name: "herald_http_connections_refused_total", Help: "Connections reset because they came too fast from one address.",
 		}),
 	}
@@ -30,31 +33,13 @@ func NewStreamMetrics() *StreamMetrics {
 	return m
 }
 
-func (m *StreamMetrics) all() []prometheus.Collector {
-	return []prometheus.Collector{m.limit, m.refused, m.connections}
-}
-
-// Describe is prometheus.Collector's.
-func (m *StreamMetrics) Describe(to chan<- *prometheus.Desc) {
-	for _, c := range m.all() {
-		c.Describe(to)
-	}
-}
-
-// Collect is prometheus.Collector's.
-func (m *StreamMetrics) Collect(to chan<- prometheus.Metric) {
-	for _, c := range m.all() {
-		c.Collect(to)
-	}
-}
-
 // RequestMetrics is what a node tells of the requests that it has refused because
-// there were too many. It is a prometheus.Collector.
+// there were too many.
 type RequestMetrics struct{ refused *prometheus.CounterVec }
 
-// NewRequestMetrics returns RequestMetrics that nobody collects yet.
-func NewRequestMetrics() *RequestMetrics {
-	m := &RequestMetrics{refused: prometheus.NewCounterVec(prometheus.CounterOpts{
+// NewRequestMetrics returns RequestMetrics that are collected there; nil: nowhere.
+func NewRequestMetrics(to prometheus.Registerer) *RequestMetrics {
+	m := &RequestMetrics{refused: promauto.With(to).NewCounterVec(prometheus.CounterOpts{
 		Name: "herald_requests_refused_total", Help: "Requests refused, by the limit that they were beyond.",
 	}, []string{"limit"})}
 	for _, limit := range []string{"address", "user", "program", "publish", "upload"} {
@@ -62,9 +47,3 @@ func NewRequestMetrics() *RequestMetrics {
 	}
 	return m
 }
-
-// Describe is prometheus.Collector's.
-func (m *RequestMetrics) Describe(to chan<- *prometheus.Desc) { m.refused.Describe(to) }
-
-// Collect is prometheus.Collector's.
-func (m *RequestMetrics) Collect(to chan<- prometheus.Metric) { m.refused.Collect(to) }

@@ -13,8 +13,9 @@ import (
 
 func TestMetrics(t *testing.T) {
 	t.Parallel()
-	sequencing := eventlog.NewMetrics()
-	s := setup(t, func(d *httpapi.Deps) { d.Metrics = telemetry.Metrics(sequencing) })
+	registry := telemetry.NewRegistry()
+	eventlog.NewMetrics(registry)
+	s := setup(t, func(d *httpapi.Deps) { d.Metrics = telemetry.Metrics(registry) })
 	for _, tt := range []struct {
 		role   auth.Role
 		status int

@@ -8,6 +8,8 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/prometheus/client_golang/prometheus"
+
 	"herald/internal/auth"
 	"herald/internal/httpapi"
 )
@@ -19,7 +21,8 @@ func few(burst int) httpapi.Rate { return httpapi.Rate{PerSecond: 1e-6, Burst: b
 // nobody else is.
 func TestRequestsAreLimitedByWhoAsks(t *testing.T) {
 	t.Parallel()
-	metrics := httpapi.NewRequestMetrics()
+	registry := prometheus.NewRegistry()
+	metrics := httpapi.NewRequestMetrics(registry)
 	s := setup(t, func(d *httpapi.Deps) {
 		d.Rates = httpapi.Rates{Strangers: few(3), People: few(4), Programs: few(6), Publishes: few(2), Uploads: few(1)}
 		d.RequestMetrics = metrics
@@ -55,7 +58,7 @@ func TestRequestsAreLimitedByWhoAsks(t *testing.T) {
 		}
 	}
 	s.follow(t, s.token(t, "carol"), "") // streams have limits of their own
-	text := exposition(t, metrics)
+	text := exposition(t, registry)
 	for limit, n := range map[string]int{"upload": 1, "user": 3, "program": 2, "publish": 1, "address": 2} {
 		if want := `herald_requests_refused_total{limit="` + limit + `"} ` + strconv.Itoa(n) + "\n"; !strings.Contains(text, want) {
 			t.Errorf("the metrics have no %q:\n%s", want, text)

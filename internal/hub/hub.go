@@ -75,7 +75,7 @@ func (c *Config) setDefaults() {
 		c.Words.Closing = silent
 	}
 	if c.Metrics == nil {
-		c.Metrics = NewMetrics()
+		c.Metrics = NewMetrics(nil)
 	}
 }
 

@@ -4,9 +4,10 @@ import (
 	"errors"
 
 	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/promauto"
 )
 
-// Metrics is what a Hub tells of itself. It is a prometheus.Collector.
+// Metrics is what a Hub tells of itself.
 type Metrics struct {
 	open    prometheus.Gauge
 	ended   *prometheus.CounterVec
@@ -16,38 +17,21 @@ type Metrics struct {
 	blocked prometheus.Counter
 }
 
-// NewMetrics returns Metrics that nobody collects yet.
-func NewMetrics() *Metrics {
+// NewMetrics returns Metrics that are collected there; nil: nowhere.
+func NewMetrics(to prometheus.Registerer) *Metrics {
+	with := promauto.With(to)
 	counter := func(name, help string) prometheus.Counter {
-		return prometheus.NewCounter(prometheus.CounterOpts{Name: name, Help: help})
+		return with.NewCounter(prometheus.CounterOpts{Name: name, Help: help})
 	}
 	return &Metrics{
-		open: prometheus.NewGauge(prometheus.GaugeOpts{Name: "herald_streams_open", Help: "Streams that are open on this node."}),
-		ended: prometheus.NewCounterVec(prometheus.CounterOpts{
+		open: with.NewGauge(prometheus.GaugeOpts{Name: "herald_streams_open", Help: "Streams that are open on this node."}),
+		ended: with.NewCounterVec(prometheus.CounterOpts{
 			Name: "herald_streams_ended_total", Help: "Streams that have ended, by reason.",
 		}, []string{"reason"}),
 		frames:  counter("herald_stream_frames_total", "Frames written to HTTP/1.1 streams."),
 		writes:  counter("herald_stream_writes_total", "Writes that took them: fewer where several waited."),
 		bytes:   counter("herald_stream_bytes_total", "Bytes written to HTTP/1.1 streams."),
 		blocked: counter("herald_stream_blocked_total", "Times that a client did not take all there was for it."),
-	}
-}
-
-func (m *Metrics) all() []prometheus.Collector {
-	return []prometheus.Collector{m.open, m.ended, m.frames, m.writes, m.bytes, m.blocked}
-}
-
-// Describe is prometheus.Collector's.
-func (m *Metrics) Describe(to chan<- *prometheus.Desc) {
-	for _, c := range m.all() {
-		c.Describe(to)
-	}
-}
-
-// Collect is prometheus.Collector's.
-func (m *Metrics) Collect(to chan<- prometheus.Metric) {
-	for _, c := range m.all() {
-		c.Collect(to)
 	}
 }
 

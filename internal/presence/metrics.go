@@ -4,10 +4,10 @@ import (
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/promauto"
 )
 
-// Metrics is what a node's Tracker tells of itself. It is a
-// prometheus.Collector.
+// Metrics is what a node's Tracker tells of itself.
 type Metrics struct {
 	open       prometheus.Gauge
 	statements prometheus.Histogram
@@ -15,14 +15,15 @@ type Metrics struct {
 	dropped    prometheus.Counter
 }
 
-// NewMetrics returns Metrics that nobody collects yet.
-func NewMetrics() *Metrics {
+// NewMetrics returns Metrics that are collected there; nil: nowhere.
+func NewMetrics(to prometheus.Registerer) *Metrics {
+	with := promauto.With(to)
 	counter := func(name, help string) prometheus.Counter {
-		return prometheus.NewCounter(prometheus.CounterOpts{Name: name, Help: help})
+		return with.NewCounter(prometheus.CounterOpts{Name: name, Help: help})
 	}
 	return &Metrics{
-		open: prometheus.NewGauge(prometheus.GaugeOpts{Name: "herald_connections", Help: "Open streams that this node's tracker knows."}),
-		statements: prometheus.NewHistogram(prometheus.HistogramOpts{
+		open: with.NewGauge(prometheus.GaugeOpts{Name: "herald_connections", Help: "Open streams that this node's tracker knows."}),
+		statements: with.NewHistogram(prometheus.HistogramOpts{
 			Name: "herald_connections_statement_seconds", Help: "Time of a statement about streams, failed ones too.",
 			Buckets: prometheus.ExponentialBuckets(0.0005, 2, 14),
 		}),
@@ -35,23 +36,5 @@ func (m *Metrics) statement(took time.Duration, err error) {
 	m.statements.Observe(took.Seconds())
 	if err != nil {
 		m.failures.Inc()
-	}
-}
-
-func (m *Metrics) all() []prometheus.Collector {
-	return []prometheus.Collector{m.open, m.statements, m.failures, m.dropped}
-}
-
-// Describe is prometheus.Collector's.
-func (m *Metrics) Describe(to chan<- *prometheus.Desc) {
-	for _, c := range m.all() {
-		c.Describe(to)
-	}
-}
-
-// Collect is prometheus.Collector's.
-func (m *Metrics) Collect(to chan<- prometheus.Metric) {
-	for _, c := range m.all() {
-		c.Collect(to)
 	}
 }

@@ -124,7 +124,7 @@ func NewTracker(node string, streams Streams, store Store, log *slog.Logger, c C
 	c.Interval = orDefault(c.Interval, time.Second)
 	c.Page, c.MaxEnded, c.MaxWait = orDefault(c.Page, 5000), orDefault(c.MaxEnded, 10_000), orDefault(c.MaxWait, 10_000)
 	if c.Metrics == nil {
-		c.Metrics = NewMetrics()
+		c.Metrics = NewMetrics(nil)
 	}
 	return &Tracker{
 		node: node, streams: streams, store: store, log: log, config: c,

@@ -11,6 +11,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 	"github.com/google/uuid"
+	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/testutil"
 
 	"herald/internal/event"
@@ -101,8 +102,8 @@ func TestTwoStatementsASecondAtMost(t *testing.T) {
 func TestWhatLivesOutlastsTheDatabasesAbsence(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		metrics := presence.NewMetrics()
-		b := setup(t, presence.Config{MaxEnded: 5, Metrics: metrics})
+		registry := prometheus.NewRegistry()
+		b := setup(t, presence.Config{MaxEnded: 5, Metrics: presence.NewMetrics(registry)})
 		known, ends := b.open("demo"), b.open("demo")
 		tick()
 		b.table.set(func() { b.table.away = true })
@@ -139,7 +140,7 @@ func TestWhatLivesOutlastsTheDatabasesAbsence(t *testing.T) {
 				t.Errorf("the %dth that began and ended meanwhile is %+v, want the last 5 of 20 kept", i, r)
 			}
 		}
-		if err := testutil.CollectAndCompare(metrics, strings.NewReader(`
+		if err := testutil.GatherAndCompare(registry, strings.NewReader(`
 # HELP herald_connections Open streams that this node's tracker knows.
 # TYPE herald_connections gauge
 herald_connections 21
@@ -149,7 +150,7 @@ herald_connections_dropped_total 15
 `), "herald_connections", "herald_connections_dropped_total"); err != nil {
 			t.Error(err)
 		}
-		if n := testutil.ToFloat64(metricOf{metrics, "herald_connections_failures_total"}); n < 10 {
+		if n := testutil.ToFloat64(metricOf{registry, "herald_connections_failures_total"}); n < 10 {
 			t.Errorf("%v failures were counted, want one a second", n)
 		}
 	})
