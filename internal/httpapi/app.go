@@ -5,10 +5,21 @@ import (
 	"net/http"
 
 	"github.com/go-chi/chi/v5"
+	"github.com/go-chi/chi/v5/middleware"
 )
 
 // notBuilt is shown where the web app would be.
 const notBuilt = "Herald runs, but its web app is not built into it: run 'make build' and start it again.\n"
+
+// compress compresses the web app's files, which hold nothing secret. The API's
+// answers stay as they are: a length that depends on what is in them tells of it.
+func compress(next http.Handler) http.Handler {
+	whole := func(w http.ResponseWriter, r *http.Request) {
+		r.Header.Del("Range") // a part of what is compressed is of no use
+		next.ServeHTTP(w, r)
+	}
+	return middleware.Compress(5, "text/html", "text/css", "text/javascript", "image/svg+xml")(http.HandlerFunc(whole))
+}
 
 // serveApp serves the web app: its page at the addresses that it knows, its
 // other files by their names, which change with their content.
@@ -24,6 +35,7 @@ func (a *api) serveApp(r chi.Router) {
 		_, _ = w.Write(a.withSignIn(index))
 	}
 	files := http.FileServerFS(a.App)
+	r = r.With(compress)
 	read(r, "/", page)
 	read(r, "/jobs/{id}", page)
 	read(r, "/assets/*", func(w http.ResponseWriter, r *http.Request) {
