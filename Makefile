@@ -55,6 +55,11 @@ e2e: build ## run the browser tests alone
 	.ci/packages ffmpeg postgres chromium
 	cd web && $(for_tests) npm run e2e
 
+.PHONY: bench-page
+bench-page: build ## measure what the web page costs a browser, and how soon it shows what happens
+	.ci/packages ffmpeg postgres chromium
+	cd web && $(for_tests) npm run bench
+
 .PHONY: fmt
 fmt: $(golangci) $(npm_stamp) ## format all code
 	$(golangci) fmt ./...

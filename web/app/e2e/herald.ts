@@ -75,11 +75,10 @@ export class Herald {
     this.#process = undefined;
   }
 
-  /** Prints a link that signs somebody else in. */
-  async linkFor(user: string, role = "user"): Promise<string> {
-    const { stdout } = await promisify(execFile)(program, ["token", "--link", "--user", user, "--role", role], {
-      env: this.#environment(),
-    });
+  /** Prints a link that signs somebody else in, for as long as that: "6s", or a day. */
+  async linkFor(user: string, role = "user", life = "24h"): Promise<string> {
+    const args = ["token", "--link", "--user", user, "--role", role, "--for", life];
+    const { stdout } = await promisify(execFile)(program, args, { env: this.#environment() });
     return stdout.trim();
   }
 
