@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"slices"
+	"strings"
 
 	"github.com/google/uuid"
 	"github.com/jackc/pgx/v5"
@@ -34,32 +35,22 @@ func (db *DB) Bounds(ctx context.Context) (floor, head event.Seq, err error) {
 const (
 	eventListAfter = `SELECT ` + eventColumns + ` FROM herald.events WHERE seq > $1 ORDER BY seq LIMIT $2`
 
-	// Each topic's rows come from stretches of three indexes, so the cost is that
-	// of a page for each topic however long the log is. Whole rows are sorted: to
-	// find them again by seq would take twice as long.
-	eventListOfTopics = `
-SELECT ` + eventColumns + ` FROM (
-    SELECT DISTINCT ON (found.seq) found.seq, found.id, found.type, found.topics, found.job_id, found.job_version, found.actor,
-        found.created_at, found.recorded_at, found.payload
-    FROM unnest($1::text[]) AS wanted (topic)
-    CROSS JOIN LATERAL (
-        (SELECT ` + eventColumns + ` FROM herald.events
-        WHERE hashtextextended(topics[1], 0) = hashtextextended(wanted.topic, 0) AND topics[1] = wanted.topic
-            AND seq > $2 AND seq <= $3
-        ORDER BY seq LIMIT $4)
-        UNION ALL
-        (SELECT ` + eventColumns + ` FROM herald.events
-        WHERE hashtextextended(topics[2], 0) = hashtextextended(wanted.topic, 0) AND topics[2] = wanted.topic
-            AND seq > $2 AND seq <= $3
-        ORDER BY seq LIMIT $4)
-        UNION ALL
-        (SELECT ` + eventColumns + ` FROM (
-            SELECT seq FROM herald.event_topics WHERE topic = wanted.topic AND seq > $2 AND seq <= $3 ORDER BY seq LIMIT $4
-        ) others JOIN herald.events USING (seq))
-    ) found
-    ORDER BY found.seq
-) events
-LIMIT $4`
+	// The events of one topic, which stands where %[1]s does, after $1 and up to $2,
+	// $3 at most of each of three indexes, so the cost is that of a page however
+	// long the log is. Whole rows are taken: to find them again by seq would take
+	// twice as long.
+	eventListOfTopic = `
+    (SELECT ` + eventColumns + ` FROM herald.events
+    WHERE hashtextextended(topics[1], 0) = hashtextextended(%[1]s, 0) AND topics[1] = %[1]s AND seq > $1 AND seq <= $2
+    ORDER BY seq LIMIT $3)
+    UNION ALL
+    (SELECT ` + eventColumns + ` FROM herald.events
+    WHERE hashtextextended(topics[2], 0) = hashtextextended(%[1]s, 0) AND topics[2] = %[1]s AND seq > $1 AND seq <= $2
+    ORDER BY seq LIMIT $3)
+    UNION ALL
+    (SELECT ` + eventColumns + ` FROM (
+        SELECT seq FROM herald.event_topics WHERE topic = %[1]s AND seq > $1 AND seq <= $2 ORDER BY seq LIMIT $3
+    ) others JOIN herald.events USING (seq) ORDER BY seq)`
 
 	// A job's own topic is the first of its events'.
 	eventListOfJob = `SELECT ` + eventColumns + ` FROM herald.events
@@ -89,11 +80,31 @@ func (db *DB) Events(ctx context.Context, after event.Seq, limit int) ([]event.E
 func (db *DB) EventsOfTopics(
 	ctx context.Context, of []event.Topic, after, upto event.Seq, limit int,
 ) ([]event.Event, error) {
-	events, err := db.eventsAbove(ctx, after, eventListOfTopics, texts(of), int64(after), int64(upto), limit)
+	sql, args := eventListOfTopics(of)
+	events, err := db.eventsAbove(ctx, after, sql, append([]any{int64(after), int64(upto), limit}, args...)...)
 	if err != nil {
 		return nil, fmt.Errorf("replay the log: %w", err)
 	}
 	return events, nil
+}
+
+// eventListOfTopics is a statement that reads what concerns any of the topics,
+// each event once, and what it takes for $4 and on. Where the topics are few, it
+// has a part for each of them, so that Postgres merges what comes in order; it
+// sorts what comes of a list, whole rows, which takes several times as long.
+func eventListOfTopics(topics []event.Topic) (sql string, args []any) {
+	const few = 4
+	from := `unnest($4::text[]) AS wanted (topic) CROSS JOIN LATERAL (` + fmt.Sprintf(eventListOfTopic, "wanted.topic") + `)`
+	args = []any{texts(topics)}
+	if 0 < len(topics) && len(topics) <= few {
+		parts := make([]string, len(topics))
+		args = make([]any, len(topics))
+		for i, topic := range topics {
+			parts[i], args[i] = fmt.Sprintf(eventListOfTopic, fmt.Sprintf("$%d", i+4)), string(topic)
+		}
+		from = `(` + strings.Join(parts, " UNION ALL ") + `)`
+	}
+	return `SELECT DISTINCT ON (seq) ` + eventColumns + ` FROM ` + from + ` found ORDER BY seq LIMIT $3`, args
 }
 
 // EventsOfJob reads a job's timeline after the Seq given, in order. After 0, it

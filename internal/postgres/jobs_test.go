@@ -304,26 +304,34 @@ func TestEventsOfTopicsGivesEachEventOnce(t *testing.T) {
 	}
 	create(t, db, q)
 	head := drain(t, db)
-	var got []event.Seq
-	for after := event.Seq(0); ; {
-		page, err := db.EventsOfTopics(t.Context(), []event.Topic{"user:demo", event.JobTopic(j.ID)}, after, head-1, 7)
-		if err != nil {
-			t.Fatal(err)
-		}
-		if len(page) == 0 {
-			break
-		}
-		for _, e := range page {
-			got = append(got, e.Seq)
-		}
-		after = got[len(got)-1]
-	}
 	var want []event.Seq
 	for seq := event.Seq(1); seq < head; seq++ {
 		want = append(want, seq)
 	}
-	if diff := cmp.Diff(want, got); diff != "" {
-		t.Errorf("-want +got:\n%s", diff)
+	for _, topics := range [][]event.Topic{
+		{"user:demo"},
+		{"user:demo", event.JobTopic(j.ID)},
+		{"user:demo", "user:demo", "all", "channel:a", event.JobTopic(j.ID), "channel:b"}, // more than have a part each
+	} {
+		var got []event.Seq
+		for after := event.Seq(0); ; after = got[len(got)-1] {
+			page, err := db.EventsOfTopics(t.Context(), topics, after, head-1, 7)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if len(page) == 0 {
+				break
+			}
+			for _, e := range page {
+				got = append(got, e.Seq)
+			}
+		}
+		if diff := cmp.Diff(want, got); diff != "" {
+			t.Errorf("of %v: -want +got:\n%s", topics, diff)
+		}
+	}
+	if none, err := db.EventsOfTopics(t.Context(), nil, 0, head, 7); err != nil || len(none) != 0 {
+		t.Errorf("EventsOfTopics() of no topic = %d events, %v, want none", len(none), err)
 	}
 }
 
