@@ -24,7 +24,8 @@ func TestOpenRoutes(t *testing.T) {
 	t.Parallel()
 	s := setup(t)
 	for path, want := range map[string]string{
-		"/healthz": "ok", "/readyz": "ok", "/": "the app", "/jobs/" + uuid.NewString(): "the app", "/assets/a-1.js": "1", "/favicon.svg": "<svg/>",
+		"/healthz": "ok", "/readyz": "ok", "/": "the app", "/jobs/" + uuid.NewString(): "the app", "/support": "the app", "/support/users/a%2Fb": "the app",
+		"/assets/a-1.js": "1", "/favicon.svg": "<svg/>",
 	} {
 		a := s.do(t, http.MethodGet, path, "", "")
 		if a.status != http.StatusOK || !strings.Contains(a.body, want) {

@@ -38,6 +38,8 @@ func (a *api) serveApp(r chi.Router) {
 	r = r.With(compress)
 	read(r, "/", page)
 	read(r, "/jobs/{id}", page)
+	read(r, "/support", page)
+	read(r, "/support/*", page)
 	read(r, "/assets/*", func(w http.ResponseWriter, r *http.Request) {
 		if info, err := fs.Stat(a.App, "assets/"+chi.URLParam(r, "*")); err != nil || info.IsDir() {
 			a.problems.write(w, r, errNoRoute)

@@ -1,8 +1,9 @@
 import type { HeraldClient, Session } from "@herald/client";
-import { type ReactElement, useEffect, useState } from "react";
+import { lazy, type ReactElement, useEffect, useState } from "react";
 import { Announcer } from "./components/announcer";
 import { ConnectionBadge, ConnectionNotice } from "./components/connection";
-import { Header, UserMenu } from "./components/header";
+import { Header, SupportLink, UserMenu } from "./components/header";
+import { Later } from "./components/later";
 import { Link } from "./components/link";
 import { PresetsContext, useLoadedPresets } from "./components/presets";
 import { type Desk, DeskContext, newDesk, openDesk } from "./desk";
@@ -13,6 +14,8 @@ import { UnreachablePage } from "./pages/unreachable";
 import { type Route, useRoute } from "./router";
 import { useSession } from "./session";
 import { followInTab } from "./title";
+
+const SupportDesk = lazy(() => import("./support"));
 
 interface AppProps {
   readonly client: HeraldClient;
@@ -57,26 +60,41 @@ function SignedIn({ client, session, onSignOut, onExpired }: SignedInProps): Rea
   return (
     <DeskContext value={desk}>
       <PresetsContext value={presets}>
-        <Header>
-          <ConnectionBadge />
-          <UserMenu session={session} onSignOut={onSignOut} />
-        </Header>
-        <main className="mx-auto max-w-4xl space-y-5 px-4 pt-1 pb-24 sm:px-6">
-          <ConnectionNotice />
-          <Page route={route} onPresetsAgain={presetsAgain} />
-        </main>
+        <div className={route.name === "support" ? "[--page-width:76rem]" : undefined}>
+          <Header>
+            <SupportLink session={session} here={route.name === "support"} />
+            <ConnectionBadge />
+            <UserMenu session={session} onSignOut={onSignOut} />
+          </Header>
+          <main className="mx-auto max-w-(--page-width) space-y-5 px-4 pt-1 pb-24 sm:px-6">
+            <ConnectionNotice />
+            <Page route={route} session={session} onPresetsAgain={presetsAgain} />
+          </main>
+        </div>
         <Announcer />
       </PresetsContext>
     </DeskContext>
   );
 }
 
-function Page({ route, onPresetsAgain }: { readonly route: Route; readonly onPresetsAgain: () => void }): ReactElement {
+interface PageProps {
+  readonly route: Route;
+  readonly session: Session;
+  readonly onPresetsAgain: () => void;
+}
+
+function Page({ route, session, onPresetsAgain }: PageProps): ReactElement {
   switch (route.name) {
     case "jobs":
       return <JobsPage onPresetsAgain={onPresetsAgain} />;
     case "job":
       return <JobPage key={route.id} id={route.id} />;
+    case "support":
+      return (
+        <Later>
+          <SupportDesk session={session} />
+        </Later>
+      );
     case "nowhere":
       return (
         <div className="py-20 text-center">

@@ -1,28 +1,45 @@
 import { useSyncExternalStore } from "react";
 
-/** Where the reader is. */
-export type Route = { name: "jobs" } | { name: "job"; id: string } | { name: "nowhere" };
+/** Where the reader is. The pages of support read the rest of their address themselves. */
+export type Route = { name: "jobs" } | { name: "job"; id: string } | { name: "support" } | { name: "nowhere" };
 
 /** Reads an address. */
 export function parseRoute(pathname: string): Route {
   if (pathname === "/") return { name: "jobs" };
+  if (pathname === "/support" || pathname.startsWith("/support/")) return { name: "support" };
   const id = /^\/jobs\/([0-9a-fA-F-]{36})\/?$/.exec(pathname)?.[1];
   return id === undefined ? { name: "nowhere" } : { name: "job", id: id.toLowerCase() };
 }
 
 const navigated = "herald:navigated";
 
-/** Goes to a path of this app without loading the page anew. */
-export function navigate(path: string): void {
-  if (path === location.pathname) return;
-  history.pushState(null, "", path);
+/** Goes to an address of this app, its query included, without loading the page anew. */
+export function navigate(address: string): void {
+  if (address === location.pathname + location.search) return;
+  history.pushState(null, "", address);
   window.dispatchEvent(new Event(navigated));
   window.scrollTo(0, 0);
 }
 
+/** Puts another query into the address, in the place of the last one; the reader stays where they are. */
+export function replaceQuery(query: string): void {
+  history.replaceState(history.state, "", location.pathname + (query === "" ? "" : `?${query}`));
+  window.dispatchEvent(new Event(navigated));
+}
+
 /** The current route; a component that uses it renders again when it changes. */
 export function useRoute(): Route {
-  return parseRoute(useSyncExternalStore(subscribe, () => location.pathname));
+  return parseRoute(usePath());
+}
+
+/** The path of the current address. */
+export function usePath(): string {
+  return useSyncExternalStore(subscribe, () => location.pathname);
+}
+
+/** The query of the current address, with its question mark. */
+export function useQuery(): string {
+  return useSyncExternalStore(subscribe, () => location.search);
 }
 
 function subscribe(changed: () => void): () => void {

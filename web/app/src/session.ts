@@ -8,6 +8,16 @@ export type SessionState =
   | { status: "signed-in"; session: Session }
   | { status: "signed-out"; why: "no session" | "bad link" | "expired" | "by choice" };
 
+/** Reports whether the session may look into what is others'. The server decides; this is what the page offers. */
+export function isSupport(session: Session): boolean {
+  return session.roles.includes("support") || isAdmin(session);
+}
+
+/** Reports whether the session may change what is others'. */
+export function isAdmin(session: Session): boolean {
+  return session.roles.includes("admin");
+}
+
 type Api = Pick<HeraldClient, "session" | "signIn" | "signOut">;
 
 /**

@@ -1,8 +1,9 @@
 import type { Session } from "@herald/client";
 import { type ReactElement, type ReactNode, useId, useState } from "react";
 import { messageOf } from "../live";
+import { isSupport } from "../session";
 import { setTheme, type Theme, useTheme } from "../theme";
-import { Button } from "./button";
+import { Button, buttonShape } from "./button";
 import { Choice } from "./choice";
 import { DownIcon, Mark, MoonIcon, ScreenIcon, SunIcon } from "./icons";
 import { Link } from "./link";
@@ -10,13 +11,29 @@ import { Link } from "./link";
 /** The top of every page. */
 export function Header({ children }: { readonly children: ReactNode }): ReactElement {
   return (
-    <header className="mx-auto flex h-16 w-full max-w-4xl items-center gap-2 px-4 sm:px-6">
+    <header className="mx-auto flex h-16 w-full max-w-(--page-width) items-center gap-2 px-4 sm:px-6">
       <Link to="/" className="mr-auto flex items-center gap-2.5 rounded-lg text-lg font-semibold tracking-tight">
         <Mark />
         Herald
       </Link>
       {children}
     </header>
+  );
+}
+
+/** The way to the pages of support, for those who may see them. */
+export function SupportLink({
+  session,
+  here,
+}: {
+  readonly session: Session;
+  readonly here: boolean;
+}): ReactElement | null {
+  if (!isSupport(session)) return null;
+  return (
+    <Link to="/support" current={here} className={`${buttonShape} text-soft hover:bg-well hover:text-ink`}>
+      Support
+    </Link>
   );
 }
 
@@ -45,7 +62,7 @@ export function UserMenu({ session, onSignOut }: UserMenuProps): ReactElement {
         popover="auto"
         role="dialog"
         aria-label="Your session"
-        className="absolute inset-auto top-14 right-[max(1rem,calc(50vw-26.5rem))] w-60 space-y-4 rounded-xl bg-card p-4 text-ink shadow-lg ring-1 ring-line"
+        className="absolute inset-auto top-14 right-[max(1rem,calc((100vw-var(--page-width))/2+1.5rem))] w-60 space-y-4 rounded-xl bg-card p-4 text-ink shadow-lg ring-1 ring-line"
       >
         <p className="text-sm text-soft">
           Signed in as <span className="font-medium break-words text-ink">{session.user}</span>

@@ -1,0 +1,59 @@
+import type { Session } from "@herald/client";
+import type { ReactElement } from "react";
+import { Link } from "../components/link";
+import { usePath } from "../router";
+import { isSupport } from "../session";
+import { parsePlace, type Place } from "./place";
+import { Shell } from "./shell";
+
+/** The support desk: whoever may not look into others' things is told who may. */
+export default function SupportDesk({ session }: { readonly session: Session }): ReactElement {
+  const place = parsePlace(usePath());
+  if (!isSupport(session)) return <NotForYou session={session} />;
+  return (
+    <Shell place={place}>
+      <SupportPage place={place} session={session} />
+    </Shell>
+  );
+}
+
+function SupportPage({ place }: { readonly place: Place; readonly session: Session }): ReactElement {
+  switch (place.name) {
+    case "search":
+    case "live":
+    case "connections":
+    case "job":
+    case "user":
+    case "then":
+    case "nowhere":
+      return <Nowhere />;
+  }
+}
+
+function Nowhere(): ReactElement {
+  return (
+    <div className="py-20 text-center">
+      <h1 className="text-lg font-medium">There is no such page</h1>
+      <Link to="/support" className="text-accent underline underline-offset-2">
+        Search the log
+      </Link>
+    </div>
+  );
+}
+
+function NotForYou({ session }: { readonly session: Session }): ReactElement {
+  const roles = session.roles.length === 0 ? "no role" : session.roles.join(", ");
+  return (
+    <div className="mx-auto max-w-md py-20 text-center">
+      <h1 className="text-lg font-medium">This is for support</h1>
+      <p className="mt-1 text-soft">
+        These pages show what belongs to others, so they are open to the roles support and admin. You are{" "}
+        <span className="font-medium break-words text-ink">{session.user}</span> ({roles}). Whoever runs Herald can give
+        you one of the two.
+      </p>
+      <Link to="/" className="mt-4 inline-block text-accent underline underline-offset-2">
+        Your jobs
+      </Link>
+    </div>
+  );
+}
