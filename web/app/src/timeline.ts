@@ -23,7 +23,8 @@ export function entriesOf(events: readonly LoggedEvent[]): TimelineEntry[] {
   return events.filter((event) => event.type !== "job.progress").map(entryOf);
 }
 
-function entryOf(event: LoggedEvent): TimelineEntry {
+/** One event of a job as a sentence. */
+export function entryOf(event: LoggedEvent): TimelineEntry {
   const data = typeof event.data === "object" && event.data !== null ? (event.data as Record<string, unknown>) : {};
   const text = (name: string) => (typeof data[name] === "string" ? data[name] : "");
   const attempt = typeof data["attempt"] === "number" ? data["attempt"] : 0;
