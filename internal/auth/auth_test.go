@@ -170,6 +170,7 @@ func TestPolicy(t *testing.T) {
 		{"follow all", func(p auth.Principal) bool { return p.MayFollow("all") }, "uwbsa"},
 		{"follow another", func(p auth.Principal) bool { return p.MayFollow("user:bob") }, "sa"},
 		{"follow a job", func(p auth.Principal) bool { return p.MayFollow("job:x") }, "sa"},
+		{"follow the log", func(p auth.Principal) bool { return p.MayFollow("log") }, "sa"},
 		{"follow a namesake", func(p auth.Principal) bool { return p.MayFollow("client:alice") }, "sa"},
 		{"acknowledge", auth.Principal.MayAcknowledge, "uwbsa"},
 		{"read the whole log", auth.Principal.MayReadLog, "sa"},

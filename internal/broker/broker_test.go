@@ -184,13 +184,16 @@ func TestSubscribeFromAnywhere(t *testing.T) {
 		config broker.Config
 		after  event.Seq
 		want   []event.Seq
-		pages  int
+		pages  int // read by topic
+		topic  event.Topic
 	}{
-		{"from the start, all in memory", broker.Config{}, 0, []event.Seq{1, 3, 5, 7, 9, 11}, 0},
-		{"from the middle, all in memory", broker.Config{}, 4, []event.Seq{5, 7, 9, 11}, 0},
-		{"from the head", broker.Config{}, 10, []event.Seq{11}, 0},
-		{"log, in pages of 1, then 2, then memory, then live", broker.Config{Preload: 4, Page: 2}, 0, []event.Seq{1, 3, 5, 7, 9, 11}, 3},
-		{"memory bounded by bytes", broker.Config{Memory: 500, Page: 100}, 2, []event.Seq{3, 5, 7, 9, 11}, 1},
+		{"from the start, all in memory", broker.Config{}, 0, []event.Seq{1, 3, 5, 7, 9, 11}, 0, "user:a"},
+		{"from the middle, all in memory", broker.Config{}, 4, []event.Seq{5, 7, 9, 11}, 0, "user:a"},
+		{"from the head", broker.Config{}, 10, []event.Seq{11}, 0, "user:a"},
+		{"log, in pages of 1, then 2, then memory, then live", broker.Config{Preload: 4, Page: 2}, 0, []event.Seq{1, 3, 5, 7, 9, 11}, 3, "user:a"},
+		{"memory bounded by bytes", broker.Config{Memory: 500, Page: 100}, 2, []event.Seq{3, 5, 7, 9, 11}, 1, "user:a"},
+		{"the whole log, from memory", broker.Config{}, 7, []event.Seq{8, 9, 10, 11, 12}, 0, event.WholeLog},
+		{"the whole log, in pages, then memory, then live", broker.Config{Preload: 4, Page: 2}, 2, []event.Seq{3, 4, 5, 6, 7, 8, 9, 10, 11, 12}, 0, event.WholeLog},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
@@ -199,7 +202,7 @@ func TestSubscribeFromAnywhere(t *testing.T) {
 				log.append("user:a", "user:b", "user:a", "user:b", "user:a", "user:b", "user:a", "user:b", "user:a", "user:b")
 				b, h, stop := start(log, tt.config)
 				defer stop()
-				s := mustSubscribe(t, b, h, tt.after, "user:a")
+				s := mustSubscribe(t, b, h, tt.after, tt.topic)
 				defer s.Close()
 				got := read(t, s)
 				log.append("user:a", "user:b")
@@ -383,6 +386,7 @@ func TestAnyReaderMissesNothing(t *testing.T) {
 
 // life is what happens to a log and to one reader of it.
 type life struct {
+	follows []event.Topic
 	config broker.Config
 	rounds []round
 }
@@ -398,6 +402,7 @@ func anyLife(t *rapid.T) life {
 		Memory: rapid.IntRange(1, 3000).Draw(t, "memory"), Page: rapid.IntRange(1, 5).Draw(t, "page"),
 		Preload: rapid.IntRange(1, 10).Draw(t, "preload"),
 	}}
+	l.follows = rapid.SampledFrom([][]event.Topic{{"user:a", "user:b"}, {event.WholeLog}, {"user:a", event.WholeLog}}).Draw(t, "follows")
 	for range rapid.IntRange(1, 20).Draw(t, "rounds") {
 		l.rounds = append(l.rounds, round{
 			grows:     rapid.SliceOfN(rapid.SampledFrom([]event.Topic{"user:a", "user:b", "user:c"}), 0, 12).Draw(t, "grows"),
@@ -414,7 +419,6 @@ func (l life) run(t *testing.T) (got, want []event.Seq) {
 	log := &fakeLog{}
 	b, h, stop := start(log, l.config)
 	defer stop()
-	follows := []event.Topic{"user:a", "user:b"}
 	cursor := event.Seq(0)
 	for _, r := range l.rounds {
 		log.append(r.grows...)
@@ -422,7 +426,7 @@ func (l life) run(t *testing.T) (got, want []event.Seq) {
 			synctest.Wait()
 			log.announce()
 		}
-		s := mustSubscribe(t, b, h, cursor, follows...)
+		s := mustSubscribe(t, b, h, cursor, l.follows...)
 		for range r.reads {
 			ctx, cancel := context.WithTimeout(t.Context(), time.Millisecond)
 			frames, _ := s.Next(ctx)
@@ -435,7 +439,7 @@ func (l life) run(t *testing.T) (got, want []event.Seq) {
 		s.Close()
 	}
 	for _, e := range log.events {
-		if slices.Contains(follows, e.Topics[0]) {
+		if slices.Contains(l.follows, e.Topics[0]) || slices.Contains(l.follows, event.WholeLog) {
 			want = append(want, e.Seq)
 		}
 	}

@@ -89,7 +89,13 @@ func (p *pages) readTopics(ctx context.Context, want page) ([]*hub.Frame, event.
 	if err := p.enter(ctx); err != nil {
 		return nil, 0, err
 	}
-	events, err := p.source.EventsOfTopics(ctx, want.topics, want.after, want.upto, want.size)
+	var events []event.Event
+	var err error
+	if slices.Contains(want.topics, event.WholeLog) {
+		events, err = p.source.Events(ctx, want.after, min(want.size, int(want.upto-want.after)))
+	} else {
+		events, err = p.source.EventsOfTopics(ctx, want.topics, want.after, want.upto, want.size)
+	}
 	p.leave()
 	if err != nil {
 		return nil, 0, err

@@ -41,6 +41,9 @@ func (s *stretch) last() event.Seq { return s.before + event.Seq(len(s.frames)) 
 // appendAfter appends the events of the topics after the Seq, in order.
 func (s *stretch) appendAfter(to []*hub.Frame, after event.Seq, topics []event.Topic) []*hub.Frame {
 	first := int32(max(after-s.before, 0))
+	if slices.Contains(topics, event.WholeLog) {
+		return append(to, s.frames[min(int(first), len(s.frames)):]...)
+	}
 	var some [16]int32
 	places, lists := some[:0], 0
 	for _, t := range topics {

@@ -17,6 +17,10 @@ type Topic string
 // Everyone is the topic that every subscriber may follow.
 const Everyone Topic = "all"
 
+// WholeLog is what a stream follows that gets every event, whatever its topics. No
+// event has it, so ParseTopic does not know it.
+const WholeLog Topic = "log"
+
 const (
 	// MaxTopics is how many topics one event may have.
 	MaxTopics = 64

@@ -224,7 +224,7 @@ func (a *api) streamTopics(r *http.Request, principal auth.Principal) ([]event.T
 	}
 	topics := make([]event.Topic, 0, len(asked))
 	for _, text := range asked {
-		topic, err := event.ParseTopic(text)
+		topic, err := streamTopic(text)
 		if err != nil {
 			return nil, err
 		}
@@ -236,6 +236,14 @@ func (a *api) streamTopics(r *http.Request, principal auth.Principal) ([]event.T
 		}
 	}
 	return topics, nil
+}
+
+// streamTopic reads what a stream may follow: a topic, or the whole log.
+func streamTopic(text string) (event.Topic, error) {
+	if text == string(event.WholeLog) {
+		return event.WholeLog, nil
+	}
+	return event.ParseTopic(text)
 }
 
 // mayFollow reports whether the principal may follow the topic: by the policy,

@@ -191,6 +191,32 @@ func TestAStreamOfAJobAlone(t *testing.T) {
 	}
 }
 
+// The whole log is for those alone who may read all of it, and that they do is in it.
+func TestAStreamOfTheWholeLog(t *testing.T) {
+	t.Parallel()
+	s := setup(t)
+	s.startJob(t, "demo")
+	_, key := s.apiKey(t, auth.APIKey{User: "shop", Roles: []auth.Role{auth.RoleBackend}, Topics: []auth.Pattern{"job:*", "user:*"}})
+	for _, token := range []string{s.token(t, "demo"), s.token(t, "bot", auth.RoleWorker), key} {
+		if a := s.do(t, http.MethodGet, "/api/sse?topic=log", token, ""); a.status != http.StatusForbidden {
+			t.Errorf("GET /api/sse?topic=log = %d, want 403", a.status)
+		}
+	}
+	f := s.follow(t, s.token(t, "sue", auth.RoleSupport), "topic=log&lastEventId=0")
+	f.next("stream.open")
+	f.next("job.queued")
+	if e := f.next("access.read"); !strings.Contains(e.Data, `"what":["log"]`) || !strings.Contains(e.Data, `"reader":"sue"`) {
+		t.Errorf("the log says %s, want that sue reads it", e.Data)
+	}
+	j := s.startJob(t, "alice")
+	if e := f.next("job.queued"); !strings.Contains(e.Data, j.ID.String()) {
+		t.Errorf("got %s, want an event of job %s", e.Data, j.ID)
+	}
+	if a := s.do(t, http.MethodGet, "/api/events?topic=log", s.token(t, "sue", auth.RoleSupport), ""); a.status != http.StatusBadRequest {
+		t.Errorf("GET /api/events?topic=log = %d, want 400: no event has it", a.status)
+	}
+}
+
 func TestACursorAheadOfTheLogIsReset(t *testing.T) {
 	t.Parallel()
 	s := setup(t)

@@ -117,6 +117,25 @@ func TestPublishReachesThoseWhoFollowATopicOnce(t *testing.T) {
 	})
 }
 
+func TestWhoFollowsTheWholeLogGetsEachEventOnce(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		h := open(t, hub.Config{})
+		whole := h.Subscribe(follow(event.WholeLog, "user:a", "all"), nil, 0)
+		one := h.Subscribe(follow("user:a"), nil, 0)
+		h.Publish([]*hub.Frame{
+			frame(1, event.JobStep, 0, "user:a", "all"),
+			frame(2, event.JobStep, 0, "client:x"),
+			frame(3, event.JobStep, 0),
+		})
+		wantSeqs(t, whole, 1, 2, 3)
+		wantSeqs(t, one, 1)
+		whole.Close(nil)
+		h.Publish([]*hub.Frame{frame(4, event.JobStep, 0, "user:a")})
+		wantSeqs(t, one, 4)
+	})
+}
+
 func TestAClientHasATopicOfItsOwn(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {

@@ -235,16 +235,26 @@ func (s *shard) finish(c *conn, why error) {
 // publish queues the frames for those who follow them.
 func (s *shard) publish(frames []*Frame) {
 	for _, f := range frames {
+		s.deliverTo(s.topics[event.WholeLog], f)
 		for _, name := range f.Topics {
 			if t := s.topics[name]; t != nil {
-				// From the end, since a stream that is too slow is removed on the way.
-				for _, follows := range slices.Backward(t.conns) {
-					s.deliver(follows.conn, f)
-				}
+				s.deliverTo(t, f)
 			} else if id, ok := name.Client(); ok && s.byID[id] != nil {
 				s.deliver(s.byID[id], f)
 			}
 		}
+	}
+}
+
+// deliverTo queues a frame for those who follow a topic; nil is one that nobody
+// follows.
+func (s *shard) deliverTo(t *topic, f *Frame) {
+	if t == nil {
+		return
+	}
+	// From the end, since a stream that is too slow is removed on the way.
+	for _, follows := range slices.Backward(t.conns) {
+		s.deliver(follows.conn, f)
 	}
 }
 
