@@ -69,6 +69,9 @@ func (db *DB) Connections(ctx context.Context, f presence.Filter) ([]presence.Co
 	if f.Live || f.Node != "" {
 		sql += ` AND closed_at IS NULL`
 	}
+	if f.Ended {
+		sql += ` AND closed_at IS NOT NULL`
+	}
 	list, err := db.connections(ctx, sql+` ORDER BY id DESC LIMIT $2`, args...)
 	if err != nil {
 		return nil, fmt.Errorf("list connections: %w", err)

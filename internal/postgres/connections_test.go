@@ -276,6 +276,8 @@ func TestConnectionsAreListed(t *testing.T) {
 	}{
 		{"all", presence.Filter{}, []uuid.UUID{old.ID, b1.ID, a2.ID, a1.ID}},
 		{"live", presence.Filter{Live: true}, []uuid.UUID{b1.ID, a2.ID, a1.ID}},
+		{"ended", presence.Filter{Ended: true}, []uuid.UUID{old.ID}},
+		{"a user's ended", presence.Filter{Ended: true, User: "alice"}, []uuid.UUID{}},
 		{"a user's", presence.Filter{User: "demo"}, []uuid.UUID{old.ID, b1.ID, a1.ID}},
 		{"a user's live", presence.Filter{User: "demo", Live: true}, []uuid.UUID{b1.ID, a1.ID}},
 		{"a node's", presence.Filter{Node: "a"}, []uuid.UUID{a2.ID, a1.ID}},

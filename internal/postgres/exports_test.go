@@ -40,7 +40,7 @@ func TestExportEvents(t *testing.T) {
 		`INSERT INTO herald.events (seq, id, type, topics, job_id, job_version, actor, created_at, recorded_at, payload)
 		SELECT n, gen_random_uuid(), types[1 + n % 2], ARRAY['job:' || md5((n % 2)::text)::uuid, 'user:' || users[1 + n % 2], 'channel:c', 'user:third'],
 			md5((n % 2)::text)::uuid, n, 'w', '2026-01-01', timestamptz '2026-01-01 00:00Z' + n * interval '1 min',
-			json_build_object('state', states[1 + n % 2])
+			json_build_object('state', states[1 + n % 2], 'message', 'Word ' || n, 'error', CASE WHEN n = 6 THEN 'no SPACE' END)
 		FROM generate_series(1, 6) n, (SELECT ARRAY['job.progress', 'order.paid'], ARRAY['ann', 'bob'], ARRAY['running', 'failed']) c (types, users, states)`,
 		`INSERT INTO herald.event_topics (topic, seq) SELECT t, seq FROM herald.events, unnest(topics[3:]) t`,
 	} {
@@ -73,6 +73,10 @@ func TestExportEvents(t *testing.T) {
 		{"of a family of types", "", map[string]string{"type": `{"job.*","x"}`}, "2 4 6"},
 		{"of a state", "", map[string]string{"state": `{"failed"}`}, "1 3 5"},
 		{"of a kind", "", map[string]string{"kind": "video"}, ""},
+		{"an actor's", "", map[string]string{"actor": "x"}, ""},
+		{"with a text in the message", "", map[string]string{"text": "word 2"}, "2"},
+		{"with a text in the error", "", map[string]string{"text": "No space"}, "6"},
+		{"without what would match anything", "", map[string]string{"text": "w%d"}, ""},
 		{"since and until", "", map[string]string{"since": "2026-01-01T00:02:00Z", "until": "2026-01-01T00:04:00Z"}, "2 3"},
 	} {
 		var got gathered

@@ -155,6 +155,7 @@ type Filter struct {
 	User   string    // empty: everybody's
 	Node   string    // only live ones that the node holds; empty: of all nodes
 	Live   bool      // only those that are open
+	Ended  bool      // only those that are not
 	Before uuid.UUID // only those opened before this one; zero: from the newest on
 	Limit  int
 }

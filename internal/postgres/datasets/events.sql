@@ -11,6 +11,8 @@
 -- param: state text[] Only events that tell of a job in one of these states.
 -- param: since timestamptz Only events recorded then or later.
 -- param: until timestamptz Only events recorded before then.
+-- param: actor text Only events that this user, worker or program caused.
+-- param: text text Only events with this in their message or error, in small letters or large.
 --
 -- A condition on a parameter that is not given is gone before the query is planned. Those on topics are written so that the
 -- indexes of the first two are used; the few events that have more are looked up.
@@ -38,4 +40,7 @@ WHERE ($1::text IS NULL
     AND ($7::text[] IS NULL OR e.payload ->> 'state' = ANY ($7))
     AND ($8::timestamptz IS NULL OR e.recorded_at >= $8)
     AND ($9::timestamptz IS NULL OR e.recorded_at < $9)
+    AND ($10::text IS NULL OR e.actor = $10)
+    AND ($11::text IS NULL
+        OR strpos(lower(concat_ws(chr(10), e.payload ->> 'message', e.payload ->> 'error')), lower($11)) > 0)
 ORDER BY e.seq
