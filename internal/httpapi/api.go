@@ -263,6 +263,7 @@ func (a *api) operations(typed huma.API) {
 	handle(a, typed, http.MethodPost, "/api/jobs/{id}/cancel", "cancel-job", "Ask for a job's end", http.StatusAccepted, a.cancelJob)
 	handle(a, typed, http.MethodPost, "/api/jobs/{id}/retry", "retry-job", "Run a failed or cancelled job again", http.StatusAccepted, a.retryJob)
 	handle(a, typed, http.MethodGet, "/api/jobs/{id}/events", "list-job-events", "Read a job's timeline", http.StatusOK, a.jobEvents)
+	handle(a, typed, http.MethodGet, "/api/jobs/{id}/curve", "get-job-curve", "See how far a job was when", http.StatusOK, a.jobCurve)
 	handle(a, typed, http.MethodGet, "/api/events", "list-events", "Look into the log, newest first", http.StatusOK, a.listEvents,
 		map[string]*huma.Response{"200": historyResponse(typed)})
 	handle(a, typed, http.MethodGet, "/api/events/{seq}", "get-event", "Look at an event", http.StatusOK, a.getEvent)

@@ -18,12 +18,14 @@ import (
 
 	"herald/internal/auth"
 	"herald/internal/event"
+	"herald/internal/job"
 )
 
 // History is the log as it is looked into.
 type History interface {
 	History(ctx context.Context, q event.Query) (event.Page, error)
 	Event(ctx context.Context, seq event.Seq) (event.Event, error)
+	Curve(ctx context.Context, id uuid.UUID, points int) ([]job.Point, error)
 }
 
 type (
@@ -259,14 +261,20 @@ func (a *api) page(ctx context.Context, q event.Query) (event.Page, error) {
 	if err := q.Check(); err != nil {
 		return event.Page{}, err
 	}
+	return inTurn(ctx, a, func() (event.Page, error) { return a.History.History(ctx, q) })
+}
+
+// inTurn reads from the log when it is the caller's turn.
+func inTurn[T any](ctx context.Context, a *api, read func() (T, error)) (T, error) {
 	wait, cancel := context.WithTimeout(ctx, historyWait)
 	defer cancel()
 	select {
 	case a.reading <- struct{}{}:
 		defer func() { <-a.reading }()
-		return a.History.History(ctx, q)
+		return read()
 	case <-wait.Done():
-		return event.Page{}, errBusy
+		var none T
+		return none, errBusy
 	}
 }
 
@@ -381,6 +389,32 @@ func (a *api) jobEvents(ctx context.Context, in *timelineIn) (*timelineOut, erro
 	if turned {
 		slices.Reverse(out.Body.Events)
 	}
+	return out, nil
+}
+
+type (
+	curveIn struct {
+		ID     uuid.UUID `path:"id" format:"uuid"`
+		Points int       `query:"points" minimum:"2" maximum:"500" default:"200" doc:"At most so many."`
+	}
+	curveOut struct {
+		Body struct {
+			Points []job.Point `json:"points" doc:"In the order of the log."`
+		}
+	}
+)
+
+// jobCurve answers with how far the job was when.
+func (a *api) jobCurve(ctx context.Context, in *curveIn) (*curveOut, error) {
+	if _, err := a.visible(ctx, in.ID); err != nil {
+		return nil, err
+	}
+	points, err := inTurn(ctx, a, func() ([]job.Point, error) { return a.History.Curve(ctx, in.ID, in.Points) })
+	if err != nil {
+		return nil, err
+	}
+	out := &curveOut{}
+	out.Body.Points = append([]job.Point{}, points...)
 	return out, nil
 }
 

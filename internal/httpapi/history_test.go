@@ -355,6 +355,10 @@ func (g gatedHistory) Event(ctx context.Context, seq event.Seq) (event.Event, er
 	return g.log.Event(ctx, seq)
 }
 
+func (g gatedHistory) Curve(ctx context.Context, id uuid.UUID, points int) ([]job.Point, error) {
+	return g.log.Curve(ctx, id, points)
+}
+
 func (g gatedHistory) History(ctx context.Context, q event.Query) (event.Page, error) {
 	if q.After == 0 {
 		return g.log.History(ctx, q)

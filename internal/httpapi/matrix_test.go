@@ -78,6 +78,7 @@ func matrix() map[string]string {
 		"POST /api/jobs/{id}/cancel":     "202 404 404 404 403 202",
 		"POST /api/jobs/{id}/retry":      "409 404 404 404 403 409",
 		"GET /api/jobs/{id}/events":      "200 404 404 404 200 200",
+		"GET /api/jobs/{id}/curve":       "200 404 404 404 200 200",
 		"GET /api/jobs/{id}/artifacts":   "200 404 404 404 200 200",
 		"POST /api/attempts":             "403 403 200 200 403 200",
 		"POST /api/jobs/{id}/attempts":   "403 403 201 409 403 409",
