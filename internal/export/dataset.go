@@ -21,6 +21,7 @@ type Dataset struct {
 	Params      []Param  // $1, $2 and so on
 	Timeout     time.Duration
 	SQL         string
+	Columns     []Column // of its rows; none before the database has read the query
 }
 
 // defaultTimeout bounds a dataset's query unless it says otherwise.
@@ -92,7 +93,7 @@ var (
 // ParseDataset reads a dataset out of an SQL file. The comments that it begins
 // with declare it, each in a line: "-- title: …", "-- description: …",
 // "-- roles: user, support", "-- timeout: 10m", and for each parameter, in the
-// order of $1, $2, "-- param: NAME TYPE [required|default=VALUE] DESCRIPTION".
+// order of $1, $2, "-- param: NAME TYPE [required|default=VALUE] [in=A,B,C] DESCRIPTION".
 func ParseDataset(name, text string) (Dataset, error) {
 	d := Dataset{Name: name, Title: name, Timeout: defaultTimeout}
 	if !namePattern.MatchString(name) {

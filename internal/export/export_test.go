@@ -203,20 +203,22 @@ func TestParseDataset(t *testing.T) {
 -- param: owner owner
 -- param: since timestamptz required Only orders since then.
 -- param: limit integer default=100 At most so many.
+-- param: status text[] default=paid in=paid,open Only such.
 --
 -- A word about the query itself.
-SELECT id FROM orders WHERE owner = $1 AND made >= $2 LIMIT $3;
+SELECT id FROM orders WHERE owner = $1 AND made >= $2 AND status = ANY ($4) LIMIT $3;
 `)
 	if err != nil {
 		t.Fatal(err)
 	}
-	hundred := "100"
+	hundred, paid := "100", `{"paid"}`
 	want := export.Dataset{
 		Name: "orders", Title: "Orders", Description: "All orders, the oldest first.", Roles: []string{"user", "support"}, Timeout: 10 * time.Minute,
 		Params: []export.Param{
 			{Name: "owner", Type: export.Owner},
 			{Name: "since", Type: export.TimestamptzParam, Required: true, Description: "Only orders since then."},
 			{Name: "limit", Type: export.IntegerParam, Default: &hundred, Description: "At most so many."},
+			{Name: "status", Type: export.TextsParam, Default: &paid, In: []string{"paid", "open"}, Description: "Only such."},
 		},
 		SQL: d.SQL,
 	}
@@ -238,6 +240,8 @@ func TestLoadDatasetsRefuses(t *testing.T) {
 		{"a.sql", "-- roles: admin\n-- param: x money\nSELECT $1", `a.sql: line 2: param x: type "money"`},
 		{"a.sql", "-- roles: admin\n-- param: x\nSELECT $1", `a.sql: line 2: param "x": want NAME TYPE`},
 		{"a.sql", "-- roles: admin\n-- param: x date default=today\nSELECT $1", `a.sql: line 2: param x: default: "today": want a date`},
+		{"a.sql", "-- roles: admin\n-- param: x text default=c in=a,b\nSELECT $1", `a.sql: line 2: param x: default: "c": want one of a, b`},
+		{"a.sql", "-- roles: admin\n-- param: x date in=a,b\nSELECT $1", `a.sql: line 2: param x: in= is for text`},
 		{"a.sql", "-- roles: admin\n-- param: x text\n-- param: x text\nSELECT $1, $2", `a.sql: line 3: two parameters are called "x"`},
 		{"a.sql", "-- roles: admin\n-- param: x text\nSELECT 1 AS a", "a.sql: parameter x is $1, which the query does not use"},
 		{"a.sql", "-- roles: admin\n-- timeout: soon\nSELECT 1 AS a", `a.sql: line 2: timeout "soon"`},
@@ -285,6 +289,26 @@ func TestParamText(t *testing.T) {
 		got, err := export.Param{Type: tt.kind}.Text(json.RawMessage(tt.value))
 		if got != tt.want || (err != nil) != tt.wantAnyError {
 			t.Errorf("%s %.40s: %q, %v, want %q", tt.kind, tt.value, got, err, tt.want)
+		}
+	}
+}
+
+func TestParamTextIsOneOfThoseOffered(t *testing.T) {
+	t.Parallel()
+	in := []string{"a", "b"}
+	for _, tt := range []struct {
+		kind        export.ParamType
+		value, want string
+	}{
+		{export.TextParam, `"a"`, "a"},
+		{export.TextParam, `"c"`, ""},
+		{export.TextsParam, `["b","a"]`, `{"b","a"}`},
+		{export.TextsParam, `["a","c"]`, ""},
+		{export.TextsParam, `"a,c"`, ""},
+	} {
+		got, err := export.Param{Type: tt.kind, In: in}.Text(json.RawMessage(tt.value))
+		if got != tt.want || (err == nil) != (tt.want != "") {
+			t.Errorf("%s %s: %q, %v, want %q", tt.kind, tt.value, got, err, tt.want)
 		}
 	}
 }

@@ -44,33 +44,41 @@ type Param struct {
 	Name        string
 	Type        ParamType
 	Required    bool
-	Default     *string // as Text has it; nil: NULL
+	Default     *string  // as Text has it; nil: NULL
+	In          []string // what a text, or each of a list, may be; none: anything
 	Description string
 }
 
-// maxParam bounds a parameter's value, in bytes, and maxTexts how many a list has.
+// MaxParam bounds a parameter's value as JSON, in bytes, and MaxTexts how many a
+// list has.
 const (
-	maxParam = 2000
-	maxTexts = 100
+	MaxParam = 2000
+	MaxTexts = 100
 )
 
 var (
-	paramPattern   = regexp.MustCompile(`^([a-z][a-z0-9_]{0,62})\s+(\S+)(?:\s+(required|default=\S+))?(?:\s+(.*))?$`)
+	paramPattern   = regexp.MustCompile(`^([a-z][a-z0-9_]{0,62})\s+(\S+)(?:\s+(required|default=\S+))?(?:\s+in=(\S+))?(?:\s+(.*))?$`)
 	numericPattern = regexp.MustCompile(`^[+-]?[0-9]{1,200}(\.[0-9]{1,200})?$`)
 )
 
-// parseParam reads "NAME TYPE [required|default=VALUE] DESCRIPTION".
+// parseParam reads "NAME TYPE [required|default=VALUE] [in=A,B,C] DESCRIPTION".
 func parseParam(line string) (Param, error) {
 	parts := paramPattern.FindStringSubmatch(line)
 	if parts == nil {
-		return Param{}, fmt.Errorf("param %q: want NAME TYPE [required|default=VALUE] DESCRIPTION", line)
+		return Param{}, fmt.Errorf("param %q: want NAME TYPE [required|default=VALUE] [in=A,B,C] DESCRIPTION", line)
 	}
-	p := Param{Name: parts[1], Type: ParamType(parts[2]), Required: parts[3] == "required", Description: parts[4]}
+	p := Param{Name: parts[1], Type: ParamType(parts[2]), Required: parts[3] == "required", Description: parts[5]}
 	if !slices.Contains(paramTypes(), p.Type) {
 		return p, fmt.Errorf("param %s: type %q: want one of %v", p.Name, p.Type, paramTypes())
 	}
+	if parts[4] != "" {
+		if p.Type != TextParam && p.Type != TextsParam {
+			return p, fmt.Errorf("param %s: in= is for text and text[]", p.Name)
+		}
+		p.In = strings.Split(parts[4], ",")
+	}
 	if value, ok := strings.CutPrefix(parts[3], "default="); ok {
-		text, err := p.Type.text(value)
+		text, err := p.text(value)
 		if err != nil {
 			return p, fmt.Errorf("param %s: default: %w", p.Name, err)
 		}
@@ -86,8 +94,8 @@ func parseParam(line string) (Param, error) {
 // boolean what is written; for a text[] also a list of strings. The error says
 // what is wanted.
 func (p Param) Text(value json.RawMessage) (string, error) {
-	if len(value) > maxParam {
-		return "", fmt.Errorf("%d bytes, at most %d", len(value), maxParam)
+	if len(value) > MaxParam {
+		return "", fmt.Errorf("%d bytes, at most %d", len(value), MaxParam)
 	}
 	value = bytes.TrimSpace(value)
 	if p.Type == TextsParam && bytes.HasPrefix(value, []byte("[")) {
@@ -95,7 +103,7 @@ func (p Param) Text(value json.RawMessage) (string, error) {
 		if err := json.Unmarshal(value, &list); err != nil {
 			return "", errors.New("want a list of strings")
 		}
-		return arrayOf(list)
+		return p.array(list)
 	}
 	text := string(value)
 	if bytes.HasPrefix(value, []byte(`"`)) {
@@ -105,10 +113,41 @@ func (p Param) Text(value json.RawMessage) (string, error) {
 	} else if p.Type == TextParam || strings.HasPrefix(text, "{") || strings.HasPrefix(text, "[") || text == "null" {
 		return "", fmt.Errorf("want a string that is a %s", p.Type)
 	}
-	return p.Type.text(text)
+	return p.text(text)
 }
 
 // text checks a value and returns it as Postgres reads it.
+func (p Param) text(text string) (string, error) {
+	if p.Type == TextsParam {
+		return p.array(strings.Split(text, ","))
+	}
+	if p.Type == TextParam {
+		if err := p.offered(text); err != nil {
+			return "", err
+		}
+	}
+	return p.Type.text(text)
+}
+
+// array checks a list of texts and returns it as Postgres reads it.
+func (p Param) array(list []string) (string, error) {
+	for _, text := range list {
+		if err := p.offered(text); err != nil {
+			return "", err
+		}
+	}
+	return arrayOf(list)
+}
+
+// offered refuses a text that is not among those that the parameter may be.
+func (p Param) offered(text string) error {
+	if len(p.In) == 0 || slices.Contains(p.In, text) {
+		return nil
+	}
+	return fmt.Errorf("%q: want one of %s", clip(text), strings.Join(p.In, ", "))
+}
+
+// text checks a value that is no list and returns it as Postgres reads it.
 func (t ParamType) text(text string) (string, error) {
 	var err error
 	switch t {
@@ -134,8 +173,7 @@ func (t ParamType) text(text string) (string, error) {
 		_, err = time.Parse(time.RFC3339, text)
 	case UUIDParam:
 		err = uuid.Validate(text)
-	case TextsParam:
-		return arrayOf(strings.Split(text, ","))
+	case TextsParam: // its texts are checked one by one
 	case Owner:
 		err = errors.New("it is filled in by Herald")
 	}
@@ -161,8 +199,8 @@ func (t ParamType) wanted() string {
 
 // arrayOf is Postgres' text for a list of texts.
 func arrayOf(list []string) (string, error) {
-	if len(list) > maxTexts {
-		return "", fmt.Errorf("%d values, at most %d", len(list), maxTexts)
+	if len(list) > MaxTexts {
+		return "", fmt.Errorf("%d values, at most %d", len(list), MaxTexts)
 	}
 	escape := strings.NewReplacer(`\`, `\\`, `"`, `\"`)
 	for i, text := range list {

@@ -22,6 +22,7 @@ type (
 		Title       string      `json:"title"`
 		Description string      `json:"description"`
 		Params      []paramView `json:"params"`
+		Columns     []string    `json:"columns" doc:"What its rows have, in order; an export may take some of them."`
 	}
 
 	paramView struct {
@@ -29,6 +30,9 @@ type (
 		Type        export.ParamType `json:"type" doc:"Postgres' name for it."`
 		Required    bool             `json:"required"`
 		Default     *string          `json:"default"`
+		In          []string         `json:"in" doc:"What it, or each of a list, may be; empty: anything of its type."`
+		MaxItems    int              `json:"max_items,omitempty" doc:"Of a list: how many values it may have."`
+		MaxLength   int              `json:"max_length" doc:"How many bytes of JSON a value may have."`
 		Description string           `json:"description"`
 	}
 )
@@ -47,11 +51,28 @@ func (a *api) exportDatasets(ctx context.Context, _ *struct{}) (*datasetsOut, er
 }
 
 func viewOf(d export.Dataset) datasetView {
-	v := datasetView{Name: d.Name, Title: d.Title, Description: d.Description, Params: []paramView{}}
+	v := datasetView{Name: d.Name, Title: d.Title, Description: d.Description, Params: []paramView{}, Columns: []string{}}
 	for _, p := range d.Params {
 		if p.Type != export.Owner {
-			v.Params = append(v.Params, paramView{p.Name, p.Type, p.Required, p.Default, p.Description})
+			v.Params = append(v.Params, paramOf(p))
 		}
+	}
+	for _, c := range d.Columns {
+		v.Columns = append(v.Columns, c.Name)
+	}
+	return v
+}
+
+func paramOf(p export.Param) paramView {
+	v := paramView{
+		Name: p.Name, Type: p.Type, Required: p.Required, Default: p.Default, Description: p.Description, In: p.In,
+		MaxLength: export.MaxParam,
+	}
+	if v.In == nil {
+		v.In = []string{}
+	}
+	if p.Type == export.TextsParam {
+		v.MaxItems = export.MaxTexts
 	}
 	return v
 }

@@ -2,24 +2,28 @@ package httpapi_test
 
 import (
 	"encoding/json"
+	"errors"
+	"fmt"
 	"net/http"
 	"strings"
 	"testing"
 	"time"
 
+	"github.com/google/go-cmp/cmp"
 	"github.com/google/uuid"
 
 	"herald/internal/artifact"
 	"herald/internal/auth"
 	"herald/internal/export"
 	"herald/internal/httpapi"
+	"herald/internal/job"
 )
 
 func TestDatasetsAreListedForThoseWhoMayExportThem(t *testing.T) {
 	t.Parallel()
 	s := setup(t, func(d *httpapi.Deps) {
 		d.Datasets = []export.Dataset{
-			{Name: "own", Roles: []string{"user", "admin"}, Params: []export.Param{{Name: "owner", Type: export.Owner}, {Name: "since", Type: export.DateParam}}},
+			{Name: "own", Roles: []string{"user", "admin"}, Params: []export.Param{{Name: "owner", Type: export.Owner}, {Name: "since", Type: export.DateParam}, {Name: "state", Type: export.TextsParam, In: []string{"a", "b"}}}, Columns: []export.Column{{Name: "id"}, {Name: "made"}}},
 			{Name: "secret", Roles: []string{"admin"}},
 		}
 	})
@@ -30,7 +34,12 @@ func TestDatasetsAreListedForThoseWhoMayExportThem(t *testing.T) {
 		var body struct {
 			Datasets []struct {
 				Name   string
-				Params []struct{ Name string }
+				Params []struct {
+					Name     string
+					In       []string
+					MaxItems int `json:"max_items"`
+				}
+				Columns []string
 			}
 		}
 		if err := json.Unmarshal([]byte(a.body), &body); err != nil {
@@ -39,8 +48,14 @@ func TestDatasetsAreListedForThoseWhoMayExportThem(t *testing.T) {
 		var names []string
 		for _, d := range body.Datasets {
 			names = append(names, d.Name)
-			if d.Name == "own" && (len(d.Params) != 1 || d.Params[0].Name != "since") {
-				t.Errorf("the parameters are %v, want since alone", d.Params)
+			if d.Name != "own" {
+				continue
+			}
+			if len(d.Params) != 2 || d.Params[0].Name != "since" || len(d.Params[0].In) != 0 || len(d.Params[1].In) != 2 || d.Params[1].MaxItems != export.MaxTexts {
+				t.Errorf("the parameters are %v, want since and state with what it may be", d.Params)
+			}
+			if strings.Join(d.Columns, " ") != "id made" {
+				t.Errorf("the columns are %v, want id and made", d.Columns)
 			}
 		}
 		if got := strings.Join(names, " "); got != want {
@@ -116,5 +131,30 @@ func TestNoLinkLeadsToAFolder(t *testing.T) {
 	}
 	if got := s.do(t, http.MethodPost, "/api/artifacts/"+folder.ID.String()+"/links", s.token(t, "demo"), `{}`).problem(); got != "no-link" {
 		t.Errorf("a link to a folder: %q, want it refused", got)
+	}
+}
+
+// Each field that is wrong is named, so that a form can say so beside it.
+func TestWrongFieldsAreNamed(t *testing.T) {
+	t.Parallel()
+	s := setup(t, func(d *httpapi.Deps) {
+		d.Prepare = func(auth.Principal, string, string, json.RawMessage) (json.RawMessage, error) {
+			return nil, errors.Join(
+				&job.InvalidError{Field: "args.format", Reason: "not this"},
+				fmt.Errorf("prepare: %w", errors.Join(&job.InvalidError{Field: "args.params.since", Reason: "not then"})))
+		}
+	})
+	for body, want := range map[string][]httpapi.FieldError{
+		`{"kind":"export","title":"x"}`:                     {{Field: "args.format", Detail: "not this"}, {Field: "args.params.since", Detail: "not then"}},
+		`{"kind":"export","title":"x","max_attempts":1000}`: {{Field: "max_attempts", Detail: "expected number <= 100"}},
+	} {
+		a := s.do(t, http.MethodPost, "/api/jobs", s.token(t, "demo"), body)
+		var p httpapi.Problem
+		if err := json.Unmarshal([]byte(a.body), &p); err != nil {
+			t.Fatal(err)
+		}
+		if diff := cmp.Diff(want, p.Errors); diff != "" || a.status != http.StatusUnprocessableEntity {
+			t.Errorf("%s: %d: -want +got:\n%s", body, a.status, diff)
+		}
 	}
 }

@@ -120,6 +120,16 @@ type Problem struct {
 	Status    int    `json:"status"`
 	Detail    string `json:"detail,omitempty" doc:"What is wrong this time, and what to do."`
 	RequestID string `json:"request_id,omitempty" doc:"What to name when asking for help."`
+
+	Errors []FieldError `json:"errors,omitempty" doc:"What is wrong with which field of the request, when it is known."`
+}
+
+// FieldError is what is wrong with one field of a request.
+//
+//nolint:errname // what RFC 9457's example calls errors
+type FieldError struct {
+	Field  string `json:"field" doc:"Its path in the body, with dots." example:"args.params.since"`
+	Detail string `json:"detail" doc:"What is wanted instead."`
 }
 
 // Error makes Problem an error that huma takes as it is.
@@ -160,7 +170,10 @@ func classify(err error) *Problem {
 	case errors.As(err, &already):
 		return already
 	case errors.As(err, &invalid):
-		return &Problem{Type: "invalid", Title: "The request does not make sense", Status: http.StatusUnprocessableEntity, Detail: err.Error()}
+		return &Problem{
+			Type: "invalid", Title: "The request does not make sense", Status: http.StatusUnprocessableEntity,
+			Detail: strings.ReplaceAll(err.Error(), "\n", "; "), Errors: fieldErrors(err),
+		}
 	case errors.As(err, &transition):
 		return &Problem{Type: "wrong-state", Title: "The job's state does not allow this", Status: http.StatusConflict, Detail: transition.Error()}
 	case errors.As(err, &tooLarge):
@@ -178,6 +191,22 @@ func classify(err error) *Problem {
 		Type: "internal", Title: "Something went wrong here", Status: http.StatusInternalServerError,
 		Detail: "The cause is in the server's log under the request's id.",
 	}
+}
+
+// fieldErrors are all fields that the error, or those that are joined in it, are about.
+func fieldErrors(err error) []FieldError {
+	var fields []FieldError
+	switch e := err.(type) { //nolint:errorlint // each is looked at, down to the last
+	case *job.InvalidError:
+		return []FieldError{{e.Field, e.Reason}}
+	case interface{ Unwrap() []error }:
+		for _, one := range e.Unwrap() {
+			fields = append(fields, fieldErrors(one)...)
+		}
+	case interface{ Unwrap() error }:
+		return fieldErrors(e.Unwrap())
+	}
+	return fields
 }
 
 func (row problemRow) detail(err error) string {
@@ -232,6 +261,9 @@ func (ps problems) transform(ctx huma.Context, _ string, v any) (any, error) {
 	}
 	for _, e := range model.Errors {
 		p.Detail += "; " + strings.TrimPrefix(e.Location+": ", ": ") + e.Message
+		if field, ok := strings.CutPrefix(e.Location, "body."); ok {
+			p.Errors = append(p.Errors, FieldError{field, e.Message})
+		}
 	}
 	p.RequestID = requestID(ctx.Context())
 	return p, nil

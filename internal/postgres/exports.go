@@ -86,7 +86,9 @@ func (x *Exports) Dataset(name string) (export.Dataset, bool) {
 	return x.sets[i], true
 }
 
-// Check lets the database read each query, and says which it refuses and why.
+// Check lets the database read each query, and says which it refuses and why. It
+// is called before anything else is done with the Exports: from then on the
+// datasets have their columns.
 func (x *Exports) Check(ctx context.Context) error {
 	conn, err := pgconn.ConnectConfig(ctx, x.config)
 	if err != nil {
@@ -94,7 +96,7 @@ func (x *Exports) Check(ctx context.Context) error {
 	}
 	defer closeConn(ctx, conn)
 	var all []error
-	for _, d := range x.sets {
+	for i, d := range x.sets {
 		described, err := conn.Prepare(ctx, "", d.SQL, oids(d.Params))
 		switch {
 		case err != nil:
@@ -103,7 +105,8 @@ func (x *Exports) Check(ctx context.Context) error {
 			err = &export.QueryError{Dataset: d.Name, Reason: fmt.Sprintf(
 				"it uses $%d, but declares %d parameters", len(described.ParamOIDs), len(d.Params))}
 		default:
-			if err = export.CheckColumns(exportColumns(described.Fields)); err != nil {
+			x.sets[i].Columns = exportColumns(described.Fields)
+			if err = export.CheckColumns(x.sets[i].Columns); err != nil {
 				err = &export.QueryError{Dataset: d.Name, Reason: err.Error()}
 			}
 		}

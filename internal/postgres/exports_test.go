@@ -55,6 +55,9 @@ func TestExportEvents(t *testing.T) {
 	if err := exports.Check(t.Context()); err != nil {
 		t.Fatal(err)
 	}
+	if jobs, _ := exports.Dataset("jobs"); len(jobs.Columns) == 0 || jobs.Columns[0].Name != "id" || jobs.Columns[0].Kind != export.UUID {
+		t.Errorf("the columns of jobs are %v, want id first", jobs.Columns)
+	}
 	for _, tt := range []struct {
 		name   string
 		owner  string

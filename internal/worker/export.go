@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"slices"
 	"time"
 	_ "time/tzdata" // so that a zone's name means the same on every machine
@@ -89,7 +90,8 @@ func PrepareExport(source export.Source, who Requester, owner string, args json.
 	return json.Marshal(a)
 }
 
-// parseExport reads args and checks them. Its error is an *job.InvalidError.
+// parseExport reads args and checks them. Its error is an *job.InvalidError, or
+// several that are joined: one for each field that is wrong.
 func parseExport(source export.Source, args json.RawMessage) (exportArgs, export.Dataset, error) {
 	a := exportArgs{Format: export.CSV, Compression: export.Plain}
 	decoder := json.NewDecoder(bytes.NewReader(args))
@@ -101,12 +103,7 @@ func parseExport(source export.Source, args json.RawMessage) (exportArgs, export
 	if !ok {
 		return a, d, &job.InvalidError{Field: "args.dataset", Reason: fmt.Sprintf("%q is none", a.Dataset)}
 	}
-	for _, check := range []func() error{a.checkFormat, a.checkZone, func() error { return a.checkParams(d) }} {
-		if err := check(); err != nil {
-			return a, d, err
-		}
-	}
-	return a, d, nil
+	return a, d, errors.Join(a.checkFormat(), a.checkColumns(d), a.checkZone(), a.checkParams(d))
 }
 
 func (a *exportArgs) checkFormat() error {
@@ -119,12 +116,23 @@ func (a *exportArgs) checkFormat() error {
 		return &job.InvalidError{Field: "args.csv.delimiter", Reason: "want a comma, a semicolon, a bar or a tab"}
 	case a.Format != export.CSV && a.CSV != csvArgs{}:
 		return &job.InvalidError{Field: "args.csv", Reason: "only CSV has these"}
-	case len(a.Columns) > maxColumns:
+	}
+	return nil
+}
+
+// checkColumns refuses columns that the dataset does not have, where it is known
+// which it has.
+func (a *exportArgs) checkColumns(d export.Dataset) error {
+	if len(a.Columns) > maxColumns {
 		return &job.InvalidError{Field: "args.columns", Reason: fmt.Sprintf("%d columns, at most %d", len(a.Columns), maxColumns)}
 	}
 	for i, name := range a.Columns {
 		if slices.Contains(a.Columns[:i], name) {
 			return &job.InvalidError{Field: "args.columns", Reason: fmt.Sprintf("%q stands there twice", name)}
+		}
+		has := func(c export.Column) bool { return c.Name == name }
+		if len(d.Columns) > 0 && !slices.ContainsFunc(d.Columns, has) {
+			return &job.InvalidError{Field: "args.columns", Reason: fmt.Sprintf("the dataset has no column %q", name)}
 		}
 	}
 	return nil
@@ -138,21 +146,23 @@ func (a *exportArgs) checkZone() error {
 }
 
 func (a *exportArgs) checkParams(d export.Dataset) error {
-	for name, value := range a.Params {
-		p, ok := d.Param(name)
-		if !ok {
-			return &job.InvalidError{Field: "args.params." + name, Reason: "the dataset has no such parameter"}
-		}
-		if _, err := p.Text(value); err != nil {
-			return &job.InvalidError{Field: "args.params." + name, Reason: err.Error()}
+	var all []error
+	wrong := func(name, reason string) {
+		all = append(all, &job.InvalidError{Field: "args.params." + name, Reason: reason})
+	}
+	for _, name := range slices.Sorted(maps.Keys(a.Params)) {
+		if p, ok := d.Param(name); !ok {
+			wrong(name, "the dataset has no such parameter")
+		} else if _, err := p.Text(a.Params[name]); err != nil {
+			wrong(name, err.Error())
 		}
 	}
 	for _, p := range d.Params {
 		if _, given := a.Params[p.Name]; p.Required && !given {
-			return &job.InvalidError{Field: "args.params." + p.Name, Reason: "the dataset needs it"}
+			wrong(p.Name, "the dataset needs it")
 		}
 	}
-	return nil
+	return errors.Join(all...)
 }
 
 // query is what is to be read.

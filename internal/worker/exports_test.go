@@ -337,6 +337,8 @@ func TestPrepareExport(t *testing.T) {
 		{bob, "bob", `{"dataset":"events","format":"parquet","csv":{"safe":true}}`, "args.csv"},
 		{bob, "bob", `{"dataset":"events","columns":["seq","seq"]}`, "args.columns"},
 		{bob, "bob", `{"dataset":"events","more":1}`, "args"},
+		{bob, "bob", `{"dataset":"jobs","params":{"state":["running","walking"]}}`, `args.params.state: "walking": want one of queued`},
+		{bob, "bob", `{"dataset":"events","params":{"since":"x","job":"y"},"time_zone":"z"}`, "args.time_zone: \"z\": want a name such as Europe/Berlin or UTC\nargs.params.job"},
 		{admin, "eve", `{"dataset":"since"}`, "args.params.since"},
 	} {
 		got, err := worker.PrepareExport(exports, tt.who, tt.owner, []byte(tt.args))

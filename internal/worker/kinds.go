@@ -96,6 +96,15 @@ func titled(title string, s schema) schema {
 	return s
 }
 
+// offer is one of several values that may be chosen.
+func offer[T ~string](value T, title, description string) schema {
+	s := schema{"const": value, "title": title}
+	if description != "" {
+		s["description"] = description
+	}
+	return s
+}
+
 // within is the schema of a number in the range: false where there is none.
 func within(r ffmpeg.Range) any {
 	if r == (ffmpeg.Range{}) {
@@ -112,19 +121,33 @@ func within(r ffmpeg.Range) any {
 // the dataset; the list of datasets has them.
 func exportSchema() schema {
 	return object(schema{
-		"dataset":     schema{"type": "string", "title": "Dataset"},
-		"params":      schema{"type": "object", "title": "Parameters"},
-		"format":      schema{"title": "Format", "enum": export.Formats(), "default": export.CSV},
-		"compression": schema{"title": "Compression", "enum": export.Compressions(), "default": export.Plain},
+		"dataset": schema{"type": "string", "title": "What to export"},
+		"params":  schema{"type": "object", "title": "Only some of it"},
+		"format": schema{"title": "Format", "default": export.CSV, "oneOf": []schema{
+			offer(export.CSV, "CSV", "A table for spreadsheets and databases."),
+			offer(export.NDJSON, "NDJSON", "A JSON object a line, for programs."),
+			offer(export.Parquet, "Parquet", "Typed columns, for analytics."),
+		}},
+		"compression": schema{"title": "Compression", "default": export.Plain, "oneOf": []schema{
+			offer(export.Plain, "None", "The file as it is."),
+			offer(export.Gzip, "gzip", "Smaller; opens everywhere."),
+			offer(export.Zstd, "zstd", "Smaller and faster; needs a newer program."),
+		}},
 		"columns": schema{
-			"title": "Columns", "description": "Which, and in which order; none: all.", "type": "array", "items": schema{"type": "string"},
+			"title": "Columns", "description": "Which, and in which order. None chosen: all.", "type": "array", "items": schema{"type": "string"},
 			"maxItems": maxColumns, "uniqueItems": true,
 		},
-		"time_zone": schema{"type": "string", "title": "Time zone", "description": "Such as Europe/Berlin.", "default": "UTC"},
-		"csv": object(schema{
-			"header": schema{"type": "boolean", "default": true}, "delimiter": schema{"enum": []string{",", ";", "|", "\t"}, "default": ","},
-			"safe": schema{"type": "boolean", "default": false},
-		}),
+		"time_zone": schema{"type": "string", "title": "Time zone", "description": "Such as Europe/Berlin: in it times are told.", "default": "UTC"},
+		"csv": titled("Of CSV", object(schema{
+			"header": schema{"type": "boolean", "title": "A first line with the columns' names", "default": true},
+			"delimiter": schema{"title": "Between columns", "default": ",", "oneOf": []schema{
+				offer(",", "Comma", ""), offer(";", "Semicolon", ""), offer("|", "Bar", ""), offer("\t", "Tab", ""),
+			}},
+			"safe": schema{
+				"type": "boolean", "title": "Safe to open in a spreadsheet", "default": false,
+				"description": "Puts an apostrophe before a text that a spreadsheet would take for a formula.",
+			},
+		})),
 		"for": object(schema{"user": schema{"type": "string"}, "all": schema{"type": "boolean"}}, "user"),
 	}, "dataset")
 }

@@ -8,7 +8,7 @@
 -- param: topic text Only events of that topic, such as channel:news.
 -- param: kind text Only events of jobs of that kind that are still there.
 -- param: type text[] Only events of these types; job.* means all that begin so.
--- param: state text[] Only events that tell of a job in one of these states.
+-- param: state text[] in=queued,running,retrying,cancelling,succeeded,failed,cancelled Only events that tell of a job in one of these states.
 -- param: since timestamptz Only events recorded then or later.
 -- param: until timestamptz Only events recorded before then.
 -- param: actor text Only events that this user, worker or program caused.

@@ -6,7 +6,7 @@
 -- param: job uuid Only that job.
 -- param: user text Only jobs of that user.
 -- param: kind text Only jobs of that kind.
--- param: state text[] Only jobs in one of these states.
+-- param: state text[] in=queued,running,retrying,cancelling,succeeded,failed,cancelled Only jobs in one of these states.
 -- param: since timestamptz Only jobs made then or later.
 -- param: until timestamptz Only jobs made before then.
 SELECT j.id, j.kind, j.owner, j.title, j.state, j.stalled, j.attempt, j.max_attempts, j.version, j.progress, j.step, j.processed,
