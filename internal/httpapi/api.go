@@ -282,6 +282,8 @@ func (a *api) operations(typed huma.API) {
 	handle(a, typed, http.MethodGet, "/api/connections/{id}", "get-connection", "Look at a stream", http.StatusOK, a.getConnection)
 	handle(a, typed, http.MethodDelete, "/api/connections/{id}", "end-connection", "Ask for a stream's end", http.StatusAccepted, a.endConnection)
 	handle(a, typed, http.MethodGet, "/api/users/{id}/presence", "get-presence", "See whether a user is there", http.StatusOK, a.userPresence)
+	handle(a, typed, http.MethodGet, "/api/users/{id}/events", "list-user-events", "See what a user was told, and whether it arrived", http.StatusOK, a.userEvents)
+	handle(a, typed, http.MethodGet, "/api/users/{id}/jobs", "list-user-jobs-then", "See a user's jobs as they stood at an event", http.StatusOK, a.jobsThen)
 	handle(a, typed, http.MethodDelete, "/api/users/{id}/connections", "end-user-connections", "Ask for the end of a user's streams", http.StatusAccepted, a.endUserConnections)
 	handle(a, typed, http.MethodPost, "/api/artifacts/{id}/links", "link-artifact", "Make a link that shows a file to whoever has it", http.StatusCreated, a.linkArtifact)
 	handle(a, typed, http.MethodGet, "/api/exports/datasets", "list-export-datasets", "List what you can export", http.StatusOK, a.exportDatasets)

@@ -317,7 +317,7 @@ func link(at url.URL, name string, seq event.Seq) string {
 	query.Del("after")
 	query.Del("before")
 	query.Set(name, strconv.FormatInt(int64(seq), 10))
-	return at.Path + "?" + query.Encode()
+	return at.EscapedPath() + "?" + query.Encode()
 }
 
 // visibleEvent returns an event that the principal may see. One that it may not

@@ -100,6 +100,8 @@ func matrix() map[string]string {
 		"GET /api/connections/{id}":          "200 404 404 200 200 200",
 		"DELETE /api/connections/{id}":       "202 404 404 202 403 202",
 		"GET /api/users/{id}/presence":       "200 403 403 200 200 200",
+		"GET /api/users/{id}/events":         "200 403 403 403 200 200",
+		"GET /api/users/{id}/jobs":           "200 403 403 403 200 200",
 		"DELETE /api/users/{id}/connections": "202 403 403 202 403 202",
 	}
 }
@@ -121,6 +123,7 @@ func asks() map[string]ask {
 		"GET /api/jobs/{id}/commands":    {query: "?wait=0"},
 		"POST /api/artifacts/{id}/links": {body: `{}`},
 		"GET /api/connections":           {query: "?user=demo"},
+		"GET /api/users/{id}/jobs":       {query: "?seq=1"},
 		"GET /api/events":                {query: "?user=demo"},
 	}
 }

@@ -33,12 +33,13 @@ type (
 	connectionOut struct{ Body presence.Connection }
 
 	connectionsIn struct {
-		User   string `query:"user" maxLength:"200" doc:"Only streams of that user."`
-		Node   string `query:"node" maxLength:"200" doc:"Only open streams that the node holds."`
-		Live   bool   `query:"live" doc:"Only open streams."`
-		Ended  bool   `query:"ended" doc:"Only streams that have ended."`
-		Limit  int    `query:"limit" minimum:"1" maximum:"200" default:"50"`
-		Before string `query:"before" doc:"The next of the page before."`
+		User   string    `query:"user" maxLength:"200" doc:"Only streams of that user."`
+		Node   string    `query:"node" maxLength:"200" doc:"Only open streams that the node holds."`
+		Live   bool      `query:"live" doc:"Only open streams."`
+		Ended  bool      `query:"ended" doc:"Only streams that have ended."`
+		Since  time.Time `query:"since" doc:"Only streams that had not ended then."`
+		Limit  int       `query:"limit" minimum:"1" maximum:"200" default:"50"`
+		Before string    `query:"before" doc:"The next of the page before."`
 	}
 	connectionsOut struct {
 		Body struct {
@@ -120,7 +121,7 @@ func (a *api) listConnections(ctx context.Context, in *connectionsIn) (*connecti
 	if !principalOf(ctx).MayWatch(in.User) {
 		return nil, fmt.Errorf("%w: see others' streams", auth.ErrForbidden)
 	}
-	f := presence.Filter{User: in.User, Node: in.Node, Live: in.Live, Ended: in.Ended, Limit: in.Limit + 1}
+	f := presence.Filter{User: in.User, Node: in.Node, Live: in.Live, Ended: in.Ended, Since: in.Since, Limit: in.Limit + 1}
 	if in.Before != "" {
 		before, err := uuid.Parse(in.Before)
 		if err != nil {

@@ -185,6 +185,7 @@ func TestReceiptsAreTheTruth(t *testing.T) {
 		"cid 7": {receipt.CodeNoConnection}, "dan 7": {receipt.CodeNoConnection, receipt.CodeSnapshot}, "eve 7": {receipt.CodeFiltered},
 		"fay 7": {receipt.CodeWritten}, "zed 7": {receipt.CodeNotAddressed, receipt.CodeNoGrant, receipt.CodeNoConnection},
 	})
+	c.listed()
 	c.whoMayAsk()
 }
 

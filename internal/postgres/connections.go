@@ -56,7 +56,7 @@ func (db *DB) Connections(ctx context.Context, f presence.Filter) ([]presence.Co
 	// filters are known.
 	sql := `SELECT ` + connectionColumns + ` FROM herald.connections WHERE id < $1`
 	args := []any{f.Before, f.Limit}
-	add := func(condition, value string) {
+	add := func(condition string, value any) {
 		args = append(args, value)
 		sql += condition + `$` + strconv.Itoa(len(args))
 	}
@@ -65,6 +65,9 @@ func (db *DB) Connections(ctx context.Context, f presence.Filter) ([]presence.Co
 	}
 	if f.Node != "" {
 		add(` AND node = `, f.Node)
+	}
+	if !f.Since.IsZero() {
+		add(` AND coalesce(closed_at, 'infinity') >= `, f.Since)
 	}
 	if f.Live || f.Node != "" {
 		sql += ` AND closed_at IS NULL`

@@ -156,6 +156,7 @@ type Filter struct {
 	Node   string    // only live ones that the node holds; empty: of all nodes
 	Live   bool      // only those that are open
 	Ended  bool      // only those that are not
+	Since  time.Time // only those that had not ended then; zero: all
 	Before uuid.UUID // only those opened before this one; zero: from the newest on
 	Limit  int
 }

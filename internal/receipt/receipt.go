@@ -135,14 +135,22 @@ func (e Event) Recipients(streams []presence.Connection) []Recipient {
 	list := []Recipient{}
 	for _, topic := range e.Topics {
 		if user, ok := topic.User(); ok {
-			list = append(list, e.recipient(user, streams))
+			list = append(list, e.To(user, streams).Recipient)
 		}
 	}
 	return list
 }
 
-func (e Event) recipient(user string, streams []presence.Connection) Recipient {
-	r := Recipient{User: user}
+// Told is what became of an event for one user.
+type Told struct {
+	Recipient
+	Best *Delivery `json:"best"` // on the stream where it came furthest; nil when none was to get it
+}
+
+// To says what became of the event for a user, from the streams of theirs that had
+// not ended when it was recorded.
+func (e Event) To(user string, streams []presence.Connection) Told {
+	r := Told{Recipient: Recipient{User: user}}
 	for _, c := range streams {
 		if c.User != user {
 			continue
@@ -151,6 +159,7 @@ func (e Event) recipient(user string, streams []presence.Connection) Recipient {
 		switch {
 		case e.Concerns(c):
 			if d := e.On(c); d.Stage.rank() > r.Stage.rank() {
+				r.Best = &d
 				if r.Stage = d.Stage; d.Stage.Got() {
 					r.Way = d.Way
 				}
