@@ -279,6 +279,10 @@ const (
 	JobCallback   = "job.callback" // a try to tell the job's CallbackURL
 
 	JobArtifactsExpired = "job.artifacts_expired" // the files it made are no longer kept
+
+	JobShared       = "job.shared"        // there is a link that shows the job
+	JobShareOpened  = "job.share_opened"  // somebody has come by the link for the first time
+	JobShareRevoked = "job.share_revoked" // the link shows nothing any more
 )
 
 // The types of what a stream says of itself. They have no place in the log.

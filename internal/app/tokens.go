@@ -14,12 +14,13 @@ import (
 // fetches those of another issuer, is added to the back.
 func (b *build) tokens(own *auth.Key) (*auth.Verifier, error) {
 	keys := auth.NewKeyring(b.db, b.log, auth.KeyringConfig{})
-	b.back = append(b.back, keys.Run)
+	shares := auth.NewShareKeyring(b.db, b.log, auth.KeyringConfig{})
+	b.back = append(b.back, keys.Run, shares.Run)
 	issuer, err := b.issuer()
 	if err != nil {
 		return nil, err
 	}
-	return auth.NewVerifier(own, keys, issuer), nil
+	return auth.NewVerifier(own, keys, shares, issuer), nil
 }
 
 // issuer is the other one whose tokens are good; nil when none is set.

@@ -35,9 +35,12 @@ const (
 	RoleBackend Role = "backend"
 	RoleSupport Role = "support"
 	RoleAdmin   Role = "admin"
+
+	// RoleGuest is that of who comes by a share. No token and no key has it.
+	RoleGuest Role = "guest"
 )
 
-// Roles returns every role.
+// Roles returns every role that a token or a key may have.
 func Roles() []Role { return []Role{RoleUser, RoleWorker, RoleBackend, RoleSupport, RoleAdmin} }
 
 // UnmarshalText reads a role.
@@ -56,14 +59,31 @@ type Principal struct {
 	Topics  []Pattern `json:"topics"`  // what it may follow besides what its roles may
 	Expires time.Time `json:"expires"` // when this stops being true; zero for never
 	Key     uuid.UUID `json:"key"`     // the API key that it came by; zero for none
+	Share   *Share    `json:"-"`       // the share that a guest came by; nil for others
 }
 
-// CheckTime returns ErrExpired when the principal's time is over.
-func (p Principal) CheckTime() error {
-	if !p.Expires.IsZero() && !time.Now().Before(p.Expires) {
-		return ErrExpired
+// secret is the id of the key or the share that the principal came by; zero for none.
+func (p Principal) secret() uuid.UUID {
+	if p.Share != nil {
+		return p.Share.ID
 	}
-	return nil
+	return p.Key
+}
+
+// IsGuest reports whether the principal came by a share, and so sees one job, and
+// nothing else.
+func (p Principal) IsGuest() bool { return p.Share != nil }
+
+// CheckTime returns ErrExpired, or a guest's ErrShareExpired, when the principal's
+// time is over.
+func (p Principal) CheckTime() error {
+	switch {
+	case p.Expires.IsZero() || time.Now().Before(p.Expires):
+		return nil
+	case p.IsGuest():
+		return ErrShareExpired
+	}
+	return ErrExpired
 }
 
 // Is reports whether the principal has any of the roles.

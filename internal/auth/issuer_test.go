@@ -125,7 +125,7 @@ func TestIssuersTokensOfEachAlgorithm(t *testing.T) {
 		staticKey(t, "HS256"), staticKey(t, "RS256"), staticKey(t, "ES256"), staticKey(t, "EdDSA"),
 	}})
 	own := key(t)
-	verifier := auth.NewVerifier(own, nil, all)
+	verifier := auth.NewVerifier(own, nil, nil, all)
 	for algorithm, p := range pairs() {
 		token := sign(t, p, "", nil)
 		if got, err := verifier.Verify(t.Context(), token); err != nil || got.User != "alice" {
@@ -159,7 +159,7 @@ func TestIssuersTokensOfEachAlgorithm(t *testing.T) {
 func TestIssuersTokensRefused(t *testing.T) {
 	t.Parallel()
 	i := newIssuer(t, auth.IssuerConfig{Keys: []auth.StaticKey{staticKey(t, "RS256")}})
-	verifier := auth.NewVerifier(key(t), nil, i)
+	verifier := auth.NewVerifier(key(t), nil, nil, i)
 	rs := pairs()["RS256"]
 	another, err := rsa.GenerateKey(rand.Reader, 2048)
 	if err != nil {
@@ -280,7 +280,7 @@ func BenchmarkVerify(b *testing.B) {
 		keys = append(keys, staticKey(b, algorithm))
 		tokens[algorithm] = sign(b, p, "", nil)
 	}
-	verifier := auth.NewVerifier(own, nil, newIssuer(b, auth.IssuerConfig{Keys: keys}))
+	verifier := auth.NewVerifier(own, nil, nil, newIssuer(b, auth.IssuerConfig{Keys: keys}))
 	for name, token := range tokens {
 		b.Run(name, func(b *testing.B) {
 			for b.Loop() {

@@ -29,6 +29,35 @@ type KeyUse struct {
 	Ago time.Duration
 }
 
+// secretStore is where secrets of one kind are kept.
+type secretStore interface {
+	// byHash returns whom the secret stands for, or why it is good for nothing, or
+	// ErrUnavailable.
+	byHash(ctx context.Context, hash Hash) (Principal, error)
+	gone(ctx context.Context, ids []uuid.UUID) ([]uuid.UUID, error)
+	used(ctx context.Context, uses []KeyUse) error
+}
+
+// keys are API keys as secrets.
+type keys struct{ store KeyStore }
+
+func (k keys) byHash(ctx context.Context, hash Hash) (Principal, error) {
+	key, err := k.store.APIKeyByHash(ctx, hash)
+	switch {
+	case errors.Is(err, ErrNoAPIKey):
+		return Principal{}, fmt.Errorf("%w: no such key", ErrBadToken)
+	case err != nil:
+		return Principal{}, fmt.Errorf("%w: %w", ErrUnavailable, err)
+	}
+	return key.Principal()
+}
+
+func (k keys) gone(ctx context.Context, ids []uuid.UUID) ([]uuid.UUID, error) {
+	return k.store.APIKeysGone(ctx, ids)
+}
+
+func (k keys) used(ctx context.Context, uses []KeyUse) error { return k.store.APIKeysUsed(ctx, uses) }
+
 const (
 	// statementTime bounds one look at the keys. With the Interval, it is less than
 	// the five seconds within which a revoked key's streams end.
@@ -63,11 +92,13 @@ func (c *KeyringConfig) setDefaults() {
 	}
 }
 
-// Keyring verifies API keys. It remembers those that were used, and looks every
-// few seconds which of them are revoked; while it cannot, what it remembers does
-// not count, so that a revoked key is refused everywhere within five seconds.
+// Keyring verifies API keys, or the secrets of shares. It remembers those that were
+// used, and looks every few seconds which of them are revoked; while it cannot,
+// what it remembers does not count, so that a revoked one is refused everywhere
+// within five seconds.
 type Keyring struct {
-	store  KeyStore
+	prefix string // of the secrets
+	store  secretStore
 	log    *slog.Logger
 	config KeyringConfig
 	looks  chan struct{} // a place for each that is looked up
@@ -92,18 +123,27 @@ type hold struct{ end func() }
 // remembers a key for no longer than the config's Trust, ends nothing, and writes
 // no use.
 func NewKeyring(store KeyStore, log *slog.Logger, c KeyringConfig) *Keyring {
+	return newKeyring(APIKeyPrefix, keys{store}, log, c)
+}
+
+// NewShareKeyring returns a Keyring of the shares in the store, likewise.
+func NewShareKeyring(store ShareStore, log *slog.Logger, c KeyringConfig) *Keyring {
+	return newKeyring(SharePrefix, shares{store}, log, c)
+}
+
+func newKeyring(prefix string, store secretStore, log *slog.Logger, c KeyringConfig) *Keyring {
 	c.setDefaults()
 	return &Keyring{
-		store: store, log: log, config: c, looks: make(chan struct{}, c.Lookups),
+		prefix: prefix, store: store, log: log, config: c, looks: make(chan struct{}, c.Lookups),
 		known: map[Hash]*knownKey{}, held: map[uuid.UUID]map[*hold]struct{}{},
 	}
 }
 
 // Verify returns whom the key stands for, or ErrBadToken, ErrExpired, or
-// ErrUnavailable.
+// ErrUnavailable; of a share, one of its own errors instead of the first two.
 func (k *Keyring) Verify(ctx context.Context, key string) (Principal, error) {
-	if !isSecret(key, APIKeyPrefix) {
-		return Principal{}, fmt.Errorf("%w: not an API key", ErrBadToken)
+	if !isSecret(key, k.prefix) {
+		return Principal{}, fmt.Errorf("%w: not one that begins with %s", ErrBadToken, k.prefix)
 	}
 	hash := HashOf(key)
 	if p, ok := k.recall(hash); ok {
@@ -143,16 +183,11 @@ func (k *Keyring) look(ctx context.Context, hash Hash) (Principal, error) {
 		return p, p.CheckTime()
 	}
 	now := time.Now().UnixNano() // what is revoked from here on may not be seen
-	key, err := k.store.APIKeyByHash(ctx, hash)
-	switch {
-	case errors.Is(err, ErrNoAPIKey):
-		return Principal{}, fmt.Errorf("%w: no such key", ErrBadToken)
-	case err != nil:
-		return Principal{}, fmt.Errorf("%w: %w", ErrUnavailable, err)
-	}
-	p, err := key.Principal()
+	p, err := k.store.byHash(ctx, hash)
 	if err != nil {
-		k.forget(hash)
+		if !errors.Is(err, ErrUnavailable) {
+			k.forget(hash)
+		}
 		return Principal{}, err
 	}
 	k.remember(hash, p, now)
@@ -186,22 +221,23 @@ func (k *Keyring) forget(hash Hash) {
 // principal's key is revoked until release is called. For a principal without a
 // key it does nothing. The end must not block, and may call release.
 func (k *Keyring) Hold(p Principal, end func()) (release func()) {
-	if p.Key == uuid.Nil {
+	id := p.secret()
+	if id == uuid.Nil {
 		return func() {}
 	}
 	h := &hold{end}
 	k.mu.Lock()
 	defer k.mu.Unlock()
-	if k.held[p.Key] == nil {
-		k.held[p.Key] = map[*hold]struct{}{}
+	if k.held[id] == nil {
+		k.held[id] = map[*hold]struct{}{}
 	}
-	k.held[p.Key][h] = struct{}{}
+	k.held[id][h] = struct{}{}
 	return func() {
 		k.mu.Lock()
 		defer k.mu.Unlock()
-		delete(k.held[p.Key], h)
-		if len(k.held[p.Key]) == 0 {
-			delete(k.held, p.Key)
+		delete(k.held[id], h)
+		if len(k.held[id]) == 0 {
+			delete(k.held, id)
 		}
 	}
 }
@@ -220,9 +256,9 @@ func (k *Keyring) Run(ctx context.Context) error {
 		err := errors.Join(k.refresh(ctx), k.recordUses(ctx))
 		switch {
 		case err != nil && ctx.Err() == nil && !failing:
-			k.log.WarnContext(ctx, "API keys not looked at", "error", err)
+			k.log.WarnContext(ctx, "revoked keys not looked for", "prefix", k.prefix, "error", err)
 		case err == nil && failing:
-			k.log.InfoContext(ctx, "API keys looked at again")
+			k.log.InfoContext(ctx, "revoked keys looked for again", "prefix", k.prefix)
 		}
 		failing = err != nil
 	}
@@ -237,7 +273,7 @@ func (k *Keyring) refresh(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, statementTime)
 	defer cancel()
 	asked := time.Now().UnixNano()
-	gone, err := k.store.APIKeysGone(ctx, ids)
+	gone, err := k.store.gone(ctx, ids)
 	if err != nil {
 		return err
 	}
@@ -253,7 +289,7 @@ func (k *Keyring) ids() []uuid.UUID {
 	defer k.mu.RUnlock()
 	ids := make([]uuid.UUID, 0, len(k.known)+len(k.held))
 	for _, e := range k.known {
-		ids = append(ids, e.principal.Key)
+		ids = append(ids, e.principal.secret())
 	}
 	for id := range k.held {
 		ids = append(ids, id)
@@ -278,7 +314,7 @@ func (k *Keyring) settle(asked, gone []uuid.UUID, at int64) (ending []*hold) {
 		}
 	}
 	for hash, e := range k.known {
-		isGone, known := were[e.principal.Key]
+		isGone, known := were[e.principal.secret()]
 		switch {
 		case isGone, at-e.used.Load() > int64(unused) && e.used.Load() == e.recorded:
 			delete(k.known, hash)
@@ -304,7 +340,7 @@ func (k *Keyring) recordUses(ctx context.Context) error {
 		used := e.used.Load()
 		if used > e.recorded && (e.recorded == 0 || now-e.recorded >= int64(k.config.Record)) {
 			taken = append(taken, written{e, used})
-			uses = append(uses, KeyUse{e.principal.Key, time.Duration(max(0, now-used))})
+			uses = append(uses, KeyUse{e.principal.secret(), time.Duration(max(0, now-used))})
 		}
 	}
 	k.mu.RUnlock()
@@ -314,7 +350,7 @@ func (k *Keyring) recordUses(ctx context.Context) error {
 	slices.SortFunc(uses, func(a, b KeyUse) int { return slices.Compare(a.ID[:], b.ID[:]) })
 	ctx, cancel := context.WithTimeout(ctx, statementTime)
 	defer cancel()
-	if err := k.store.APIKeysUsed(ctx, uses); err != nil {
+	if err := k.store.used(ctx, uses); err != nil {
 		return err
 	}
 	k.mu.Lock()

@@ -29,6 +29,7 @@ const (
 	see
 	change
 	link
+	shareJob
 	export
 	measure
 	watch
@@ -41,7 +42,7 @@ const (
 
 // rule is a line of the policy.
 type rule struct {
-	user, worker, backend, support, admin share
+	user, worker, backend, support, admin, guest share
 
 	text string
 }
@@ -51,25 +52,27 @@ type rule struct {
 // user: and one's own name; a job that runs elsewhere, when one has started it or
 // claimed it last; any other thing, when one is its owner. What the topics of a
 // token or a key grant comes on top, and is to follow and to see, never to change.
+// A guest's own is the one job that its share shows, and nothing else.
 func policy() [deeds]rule {
 	return [deeds]rule{
-		//             user wrkr back supp admin
-		follow:         {own, own, own, all, all, "follow a topic"},
-		start:          {own, not, own, not, own, "start a job, upload"},
-		startElsewhere: {not, own, own, not, own, "start a job that runs elsewhere"},
-		startForOthers: {not, all, all, not, all, "start a job that concerns others"},
-		claim:          {not, all, all, not, all, "list and claim jobs that wait elsewhere"},
-		report:         {not, own, own, not, all, "report on such a job, see and follow it"},
-		see:            {own, not, own, all, all, "see a job or a file"},
-		change:         {own, not, own, own, all, "cancel, retry or delete a job"},
-		link:           {own, not, own, own, all, "make a link to a file"},
-		export:         {own, not, own, all, all, "export"},
-		measure:        {not, not, all, all, all, "see a node's metrics"},
-		watch:          {own, not, all, all, all, "see who is there"},
-		disconnect:     {own, not, all, not, all, "end a stream"},
-		acknowledge:    {own, own, own, own, own, "acknowledge a stream"},
-		publish:        {not, not, all, not, all, "publish an event"},
-		readLog:        {own, own, own, all, all, "read the history of a topic"},
+		//             user wrkr back supp admin guest
+		follow:         {own, own, own, all, all, own, "follow a topic"},
+		start:          {own, not, own, not, own, not, "start a job, upload"},
+		startElsewhere: {not, own, own, not, own, not, "start a job that runs elsewhere"},
+		startForOthers: {not, all, all, not, all, not, "start a job that concerns others"},
+		claim:          {not, all, all, not, all, not, "list and claim jobs that wait elsewhere"},
+		report:         {not, own, own, not, all, not, "report on such a job, see and follow it"},
+		see:            {own, not, own, all, all, own, "see a job or a file"},
+		change:         {own, not, own, own, all, not, "cancel, retry or delete a job"},
+		link:           {own, not, own, own, all, not, "make a link to a file"},
+		shareJob:       {own, not, own, not, all, not, "share a job by a link"},
+		export:         {own, not, own, all, all, not, "export"},
+		measure:        {not, not, all, all, all, not, "see a node's metrics"},
+		watch:          {own, not, all, all, all, not, "see who is there"},
+		disconnect:     {own, not, all, not, all, not, "end a stream"},
+		acknowledge:    {own, own, own, own, own, not, "acknowledge a stream"},
+		publish:        {not, not, all, not, all, not, "publish an event"},
+		readLog:        {own, own, own, all, all, own, "read the history of a topic"},
 	}
 }
 
@@ -86,6 +89,8 @@ func (r rule) of(role Role) share {
 		return r.support
 	case RoleAdmin:
 		return r.admin
+	case RoleGuest:
+		return r.guest
 	default:
 		return not
 	}
@@ -116,6 +121,9 @@ func (p Principal) granted(topic string) bool {
 
 // MayFollow reports whether the principal may follow the topic.
 func (p Principal) MayFollow(topic string) bool {
+	if p.IsGuest() {
+		return p.may(follow, topic == "job:"+p.Share.Job.String())
+	}
 	user, ok := strings.CutPrefix(topic, "user:")
 	return p.may(follow, topic == "all" || ok && user == p.User) || p.granted(topic)
 }
@@ -156,6 +164,9 @@ func (p Principal) MaySee(owner string) bool { return p.may(see, p.User == owner
 // MaySeeJob reports whether the principal may see the owner's job, or because it
 // may follow what would tell of it.
 func (p Principal) MaySeeJob(owner, id string) bool {
+	if p.IsGuest() {
+		return p.may(see, id == p.Share.Job.String())
+	}
 	return p.MaySee(owner) || p.granted("job:"+id) || p.granted("user:"+owner)
 }
 
@@ -174,6 +185,10 @@ func (p Principal) MayExportAll() bool { return p.may(export, false) }
 // MayLink reports whether the principal may make a link that shows a file of the
 // owner's to whoever has it.
 func (p Principal) MayLink(owner string) bool { return p.may(link, p.User == owner) }
+
+// MayShare reports whether the principal may make a link that shows the owner's job
+// to whoever has it, and revoke such links.
+func (p Principal) MayShare(owner string) bool { return p.may(shareJob, p.User == owner) }
 
 // MayMeasure reports whether the principal may see a node's metrics.
 func (p Principal) MayMeasure() bool { return p.may(measure, false) }

@@ -71,6 +71,10 @@ const (
 	JobCallback   Type = "job.callback" // a try to tell a callback address; the job is as it was
 
 	JobArtifactsExpired Type = "job.artifacts_expired" // the files it made are no longer kept
+
+	JobShared       Type = "job.shared"        // there is a link that shows it; the job is as it was, as with the next two
+	JobShareOpened  Type = "job.share_opened"  // somebody has come by the link for the first time
+	JobShareRevoked Type = "job.share_revoked" // the link shows nothing any more
 )
 
 // Conflatable reports whether a newer event of this type makes an older one

@@ -108,6 +108,7 @@ type Deps struct {
 	Keys      Keys // nil: there are no API keys
 	Tickets   Tickets
 	Links     Links
+	Shares    Shares
 	Jobs      Jobs
 	Artifacts Artifacts
 	Snapshots Snapshots
@@ -286,6 +287,10 @@ func (a *api) operations(typed huma.API) {
 	handle(a, typed, http.MethodGet, "/api/users/{id}/jobs", "list-user-jobs-then", "See a user's jobs as they stood at an event", http.StatusOK, a.jobsThen)
 	handle(a, typed, http.MethodDelete, "/api/users/{id}/connections", "end-user-connections", "Ask for the end of a user's streams", http.StatusAccepted, a.endUserConnections)
 	handle(a, typed, http.MethodPost, "/api/artifacts/{id}/links", "link-artifact", "Make a link that shows a file to whoever has it", http.StatusCreated, a.linkArtifact)
+	handle(a, typed, http.MethodPost, "/api/jobs/{id}/shares", "share-job", "Make a link that shows a job to whoever has it", http.StatusCreated, a.shareJob)
+	handle(a, typed, http.MethodGet, "/api/jobs/{id}/shares", "list-shares", "List the links that show a job", http.StatusOK, a.listShares)
+	handle(a, typed, http.MethodDelete, "/api/jobs/{id}/shares/{share}", "revoke-share", "Make a link show nothing any more", http.StatusNoContent, a.revokeShare)
+	handle(a, typed, http.MethodGet, "/api/share", "get-share", "See what the link shows by which you came", http.StatusOK, a.shared)
 	handle(a, typed, http.MethodGet, "/api/exports/datasets", "list-export-datasets", "List what you can export", http.StatusOK, a.exportDatasets)
 	handle(a, typed, http.MethodGet, "/api/kinds", "list-kinds", "List the kinds of job that Herald's workers do", http.StatusOK, a.listKinds)
 }

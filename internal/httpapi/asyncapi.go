@@ -45,6 +45,9 @@ func toldOfJobs() []told {
 		{event.JobFailed, "The job has ended, and not well.", whole},
 		{event.JobLateReport, "A worker has reported on an attempt that is over.", reflect.TypeFor[job.LateReport]()},
 		{event.JobDeleted, "The job is gone.", reflect.TypeFor[job.Deleted]()},
+		{event.JobShared, "There is a link that shows the job.", reflect.TypeFor[job.Sharing]()},
+		{event.JobShareOpened, "Somebody has come by the link for the first time.", reflect.TypeFor[job.Sharing]()},
+		{event.JobShareRevoked, "The link shows nothing any more.", reflect.TypeFor[job.Sharing]()},
 	} {
 		list = append(list, told{name: string(e.name), summary: e.summary, data: e.data})
 	}

@@ -380,12 +380,18 @@ func (a *api) jobEvents(ctx context.Context, in *timelineIn) (*timelineOut, erro
 	if in.Errors {
 		q.Types = errorTypes()
 	}
+	p := principalOf(ctx)
+	q.Types = guestTypes(p, q.Types)
 	turned := in.direct(&q, "asc")
 	page, err := a.page(ctx, q)
 	if err != nil {
 		return nil, err
 	}
-	out := &timelineOut{historyBody{Events: recordsOf(principalOf(ctx), page.Events), PageEnds: endsOf(in.path, q, page, turned)}}
+	records, err := a.guestRecords(p, recordsOf(p, page.Events))
+	if err != nil {
+		return nil, err
+	}
+	out := &timelineOut{historyBody{Events: records, PageEnds: endsOf(in.path, q, page, turned)}}
 	if turned {
 		slices.Reverse(out.Body.Events)
 	}

@@ -192,7 +192,7 @@ func (a *api) findArtifact(r *http.Request) (artifact.Artifact, error) {
 	switch {
 	case err != nil:
 		return file, err
-	case !hasLink(r.Context()) && !principalOf(r.Context()).MaySee(file.Owner):
+	case !hasLink(r.Context()) && !mayFetch(principalOf(r.Context()), file):
 		return artifact.Artifact{}, artifact.ErrNotFound
 	case !file.ExpiredAt.IsZero():
 		return artifact.Artifact{}, artifact.ErrExpired
@@ -200,6 +200,15 @@ func (a *api) findArtifact(r *http.Request) (artifact.Artifact, error) {
 		return file, nil
 	}
 	return file, a.noteOnce(r.Context(), file.Owner, "file:"+id.String())
+}
+
+// mayFetch reports whether the principal may have the file. A guest, who came by an
+// address that is good for it, may if the shared job made it.
+func mayFetch(p auth.Principal, file artifact.Artifact) bool {
+	if p.IsGuest() {
+		return p.Share.Files && file.JobID == p.Share.Job
+	}
+	return p.MaySee(file.Owner)
 }
 
 // redirectArtifact leads from an artifact's id to its file.
@@ -230,7 +239,7 @@ func (a *api) sendFile(w http.ResponseWriter, r *http.Request) error {
 	}
 	key, kind := file.BlobKey, file.ContentType
 	if strings.HasSuffix(key, "/") {
-		name := chi.URLParam(r, "*")
+		_, name, _ := inShare(chi.URLParam(r, "*"))
 		if kind = typeByName(name); kind == "" {
 			return artifact.ErrNotFound
 		}

@@ -213,6 +213,9 @@ func (a *api) mayChange(ctx context.Context, id uuid.UUID) (actor string, err er
 
 func (a *api) getJob(ctx context.Context, in *jobIn) (*jobOut, error) {
 	j, err := a.visible(ctx, in.ID)
+	if err == nil {
+		j, err = a.guestJob(principalOf(ctx), j)
+	}
 	return &jobOut{j}, err
 }
 
@@ -264,6 +267,10 @@ func (a *api) jobArtifacts(ctx context.Context, in *jobIn) (*artifactsOut, error
 	if _, err := a.visible(ctx, in.ID); err != nil {
 		return nil, err
 	}
+	p := principalOf(ctx)
+	if p.IsGuest() && !p.Share.Files {
+		return nil, fmt.Errorf("%w: the link does not show what the job made", auth.ErrForbidden)
+	}
 	list, err := a.Artifacts.ArtifactsOfJob(ctx, in.ID)
 	if err != nil {
 		return nil, err
@@ -272,6 +279,9 @@ func (a *api) jobArtifacts(ctx context.Context, in *jobIn) (*artifactsOut, error
 	out.Body.Artifacts = make([]artifact.View, len(list))
 	for i, file := range list {
 		out.Body.Artifacts[i] = file.View()
+		if p.IsGuest() {
+			out.Body.Artifacts[i].URL = a.shareURL(*p.Share, file.ID, file.Name)
+		}
 	}
 	return out, nil
 }

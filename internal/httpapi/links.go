@@ -65,6 +65,10 @@ func (a *api) linkArtifact(ctx context.Context, in *linkIn) (*linkOut, error) {
 func (a *api) authenticateOrLink(next http.Handler) http.Handler {
 	known := a.authenticate(next)
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if key, _, found := inShare(chi.URLParam(r, "*")); found {
+			a.authenticateShare(w, r, key, next)
+			return
+		}
 		query := r.URL.Query()
 		if !query.Has("signature") {
 			known.ServeHTTP(w, r)
@@ -76,6 +80,23 @@ func (a *api) authenticateOrLink(next http.Handler) http.Handler {
 		}
 		next.ServeHTTP(w, r.WithContext(context.WithValue(r.Context(), linkKey, true)))
 	})
+}
+
+// authenticateShare lets a guest have a file of the job that is shared.
+func (a *api) authenticateShare(w http.ResponseWriter, r *http.Request, key string, next http.Handler) {
+	s, err := a.shareOfFile(r.Context(), chi.URLParam(r, "id"), key)
+	var p auth.Principal
+	if err == nil {
+		p, err = s.Principal()
+	}
+	if err == nil {
+		err = a.welcome(r, p)
+	}
+	if err != nil {
+		a.problems.write(w, r, err)
+		return
+	}
+	next.ServeHTTP(w, r.WithContext(context.WithValue(r.Context(), principalKey, p)))
 }
 
 func (a *api) checkLink(id string, query url.Values) error {

@@ -114,9 +114,11 @@ func start(t *testing.T, db *postgres.DB, change ...func(*httpapi.Deps)) *server
 	group.Go(func() error { return eventlog.NewSequencer(db, log, eventlog.Config{}).Run(ctx) })
 	keys := auth.NewKeyring(db, log, auth.KeyringConfig{Interval: 10 * time.Millisecond})
 	group.Go(func() error { return keys.Run(ctx) })
-	tokens := auth.NewVerifier(s.key, keys, nil)
+	shares := auth.NewShareKeyring(db, log, auth.KeyringConfig{Interval: 10 * time.Millisecond})
+	group.Go(func() error { return shares.Run(ctx) })
+	tokens := auth.NewVerifier(s.key, keys, shares, nil)
 	deps := httpapi.Deps{
-		Node: "test", Log: log, Tokens: tokens, Keys: tokens, Tickets: db, Links: s.key, Jobs: jobs{db}, Artifacts: db, Snapshots: db, History: db, Receipts: db, Broker: follower, Hub: s.hub, Blobs: s.blobs,
+		Node: "test", Log: log, Tokens: tokens, Keys: tokens, Tickets: db, Links: s.key, Shares: db, Jobs: jobs{db}, Artifacts: db, Snapshots: db, History: db, Receipts: db, Broker: follower, Hub: s.hub, Blobs: s.blobs,
 		App:     fstest.MapFS{"index.html": {Data: []byte("<p>the app</p>")}, "assets/a-1.js": {Data: []byte("1")}, "favicon.svg": {Data: []byte("<svg/>")}},
 		Prepare: prepare, Ping: db.Ping, Kinds: []httpapi.Kind{{Name: "test", Schema: json.RawMessage(`{}`), Steps: []httpapi.KindStep{}}},
 	}

@@ -28,8 +28,9 @@ import (
 )
 
 // matrix says of every route how it answers each kind of caller who is known: to
-// the one whose things they are, demo, another user, a worker, a back end, support
-// and an admin. The job and the file are demo's; the job that runs elsewhere was
+// the one whose things they are, demo, another user, a worker, a back end, support,
+// an admin, and a guest, who came by a link to the job that is asked for. The job and
+// the file are demo's; the job that runs elsewhere was
 // started by the worker, in demo's name. "open" is a route for everybody, and what
 // it answers, "signed" one for those who know a webhook's secret. Nobody else gets
 // anything but a 401 from any other route.
@@ -51,58 +52,64 @@ func matrix() map[string]string {
 		"HEAD /support":               "open 200",
 		"GET /support/*":              "open 200",
 		"HEAD /support/*":             "open 200",
+		"GET /shared/{id}":            "open 200",
+		"HEAD /shared/{id}":           "open 200",
 		"GET /assets/*":               "open 200",
 		"HEAD /assets/*":              "open 200",
 		"GET /favicon.svg":            "open 200",
 		"HEAD /favicon.svg":           "open 200",
-		"GET /metrics":                "403 403 403 404 404 404", // this node has none
-		"GET /api/signin":             "open 303",                // to the provider
-		"GET /api/signin/callback":    "open 401",                // of nobody's attempt
-		"POST /api/session":           "200 200 200 200 200 200",
-		"GET /api/session":            "200 200 200 200 200 200",
-		"DELETE /api/session":         "204 204 204 204 204 204",
-		"POST /api/tickets":           "201 201 201 201 201 201",
-		"GET /api/sse":                "400 403 403 403 400 400", // the cursor is looked at last, and bad
+		"GET /metrics":                "403 403 403 404 404 404 403", // this node has none
+		"GET /api/signin":             "open 303",                    // to the provider
+		"GET /api/signin/callback":    "open 401",                    // of nobody's attempt
+		"POST /api/session":           "200 200 200 200 200 200 403",
+		"GET /api/session":            "200 200 200 200 200 200 403",
+		"DELETE /api/session":         "204 204 204 204 204 204 403",
+		"POST /api/tickets":           "201 201 201 201 201 201 403",
+		"GET /api/sse":                "400 403 403 403 400 400 403", // the cursor is looked at last, and bad
 		"POST /api/webhooks/{source}": "signed",
-		"POST /api/sse/message":       "403 403 403 200 403 200",
-		"POST /api/sse/messages":      "403 403 403 200 403 200",
-		"POST /api/sse/ack":           "404 404 404 404 404 404", // there is no such stream
-		"POST /api/uploads":           "201 201 403 201 403 201",
-		"GET /api/kinds":              "200 200 200 200 200 200",
-		"GET /api/exports/datasets":   "200 200 200 200 200 200",
+		"POST /api/sse/message":       "403 403 403 200 403 200 403",
+		"POST /api/sse/messages":      "403 403 403 200 403 200 403",
+		"POST /api/sse/ack":           "404 404 404 404 404 404 403", // there is no such stream
+		"POST /api/uploads":           "201 201 403 201 403 201 403",
+		"GET /api/kinds":              "200 200 200 200 200 200 403",
+		"GET /api/exports/datasets":   "200 200 200 200 200 200 403",
 
-		"GET /api/jobs":                  "200 200 200 200 200 200", // their own
-		"POST /api/jobs":                 "201 201 403 201 403 201",
-		"GET /api/jobs/{id}":             "200 404 404 404 200 200",
-		"DELETE /api/jobs/{id}":          "409 404 404 404 403 409",
-		"POST /api/jobs/{id}/cancel":     "202 404 404 404 403 202",
-		"POST /api/jobs/{id}/retry":      "409 404 404 404 403 409",
-		"GET /api/jobs/{id}/events":      "200 404 404 404 200 200",
-		"GET /api/jobs/{id}/curve":       "200 404 404 404 200 200",
-		"GET /api/jobs/{id}/artifacts":   "200 404 404 404 200 200",
-		"POST /api/attempts":             "403 403 200 200 403 200",
-		"POST /api/jobs/{id}/attempts":   "403 403 201 409 403 409",
-		"POST /api/jobs/{id}/reports":    "403 404 200 404 403 200",
-		"GET /api/jobs/{id}/commands":    "403 404 200 404 403 200",
-		"GET /api/artifacts/{id}":        "302 404 404 404 302 302",
-		"HEAD /api/artifacts/{id}":       "302 404 404 404 302 302",
-		"GET /api/artifacts/{id}/*":      "200 404 404 404 200 200",
-		"HEAD /api/artifacts/{id}/*":     "200 404 404 404 200 200",
-		"POST /api/artifacts/{id}/links": "201 404 404 404 403 201",
+		"GET /api/jobs":                  "200 200 200 200 200 200 403", // their own
+		"POST /api/jobs":                 "201 201 403 201 403 201 403",
+		"GET /api/jobs/{id}":             "200 404 404 404 200 200 200",
+		"DELETE /api/jobs/{id}":          "409 404 404 404 403 409 403",
+		"POST /api/jobs/{id}/cancel":     "202 404 404 404 403 202 403",
+		"POST /api/jobs/{id}/retry":      "409 404 404 404 403 409 403",
+		"GET /api/jobs/{id}/events":      "200 404 404 404 200 200 200",
+		"GET /api/jobs/{id}/artifacts":   "200 404 404 404 200 200 200",
+		"POST /api/jobs/{id}/shares":     "201 404 404 404 403 201 403",
+		"GET /api/jobs/{id}/shares":      "200 404 404 404 200 200 403",
+		"GET /api/share":                 "403 403 403 403 403 403 200",
+		"POST /api/attempts":             "403 403 200 200 403 200 403",
+		"POST /api/jobs/{id}/attempts":   "403 403 201 409 403 409 403",
+		"POST /api/jobs/{id}/reports":    "403 404 200 404 403 200 403",
+		"GET /api/jobs/{id}/commands":    "403 404 200 404 403 200 403",
+		"GET /api/artifacts/{id}":        "302 404 404 404 302 302 403",
+		"HEAD /api/artifacts/{id}":       "302 404 404 404 302 302 403",
+		"GET /api/artifacts/{id}/*":      "200 404 404 404 200 200 403",
+		"HEAD /api/artifacts/{id}/*":     "200 404 404 404 200 200 403",
+		"POST /api/artifacts/{id}/links": "201 404 404 404 403 201 403",
+		"GET /api/jobs/{id}/curve":       "200 404 404 404 200 200 200",
 
-		"GET /api/events":       "200 403 403 403 200 200",
-		"GET /api/events/{seq}": "200 404 404 404 200 200",
+		"DELETE /api/jobs/{id}/shares/{share}": "204 404 404 404 403 204 403",
 
-		"GET /api/events/{seq}/deliveries": "200 404 404 404 200 200",
-		"GET /api/events/{seq}/explain":    "200 404 404 404 200 200",
+		"GET /api/events":       "200 403 403 403 200 200 403",
+		"GET /api/events/{seq}": "200 404 404 404 200 200 403",
 
-		"GET /api/connections":               "200 403 403 200 200 200",
-		"GET /api/connections/{id}":          "200 404 404 200 200 200",
-		"DELETE /api/connections/{id}":       "202 404 404 202 403 202",
-		"GET /api/users/{id}/presence":       "200 403 403 200 200 200",
-		"GET /api/users/{id}/events":         "200 403 403 403 200 200",
-		"GET /api/users/{id}/jobs":           "200 403 403 403 200 200",
-		"DELETE /api/users/{id}/connections": "202 403 403 202 403 202",
+		"GET /api/connections":               "200 403 403 200 200 200 403",
+		"GET /api/connections/{id}":          "200 404 404 200 200 200 403",
+		"DELETE /api/connections/{id}":       "202 404 404 202 403 202 403",
+		"GET /api/users/{id}/presence":       "200 403 403 200 200 200 403",
+		"GET /api/users/{id}/events":         "200 403 403 403 200 200 403",
+		"GET /api/users/{id}/jobs":           "200 403 403 403 200 200 403",
+		"DELETE /api/users/{id}/connections": "202 403 403 202 403 202 403",
+		"GET /api/events/{seq}/deliveries":   "200 404 404 404 200 200 403",
+		"GET /api/events/{seq}/explain":      "200 404 404 404 200 200 403",
 	}
 }
 
@@ -122,6 +129,7 @@ func asks() map[string]ask {
 		"POST /api/jobs/{id}/reports":    {body: `{"reports":[{"attempt":1}]}`},
 		"GET /api/jobs/{id}/commands":    {query: "?wait=0"},
 		"POST /api/artifacts/{id}/links": {body: `{}`},
+		"POST /api/jobs/{id}/shares":     {body: `{}`},
 		"GET /api/connections":           {query: "?user=demo"},
 		"GET /api/users/{id}/jobs":       {query: "?seq=1"},
 		"GET /api/events":                {query: "?user=demo"},
@@ -167,8 +175,13 @@ func (w *world) otherIssuer(t *testing.T) func(*httpapi.Deps) {
 		if !ok {
 			t.Fatal("the tickets are not in the database")
 		}
+		shares, ok := d.Shares.(auth.ShareStore)
+		if !ok {
+			t.Fatal("the shares are not in the database")
+		}
 		d.SignIn = &someProvider{}
-		d.Tokens = auth.NewVerifier(signingKey(t), auth.NewKeyring(store, slog.New(slog.DiscardHandler), auth.KeyringConfig{}), issuer)
+		d.Tokens = auth.NewVerifier(signingKey(t), auth.NewKeyring(store, slog.New(slog.DiscardHandler), auth.KeyringConfig{}),
+			auth.NewShareKeyring(shares, slog.New(slog.DiscardHandler), auth.KeyringConfig{}), issuer)
 	}
 }
 
@@ -218,6 +231,12 @@ func newWorld(t *testing.T) *world {
 		t.Fatal(err)
 	}
 	w.unknown["a revoked key"] = revoked
+	w.unknown["a made-up link"] = auth.SharePrefix + strings.Repeat("x", 43)
+	share, secret := w.share(t, w.startJob(t, "demo").ID, true)
+	if err := w.db.RevokeShare(t.Context(), share.Job, share.ID, "demo"); err != nil {
+		t.Fatal(err)
+	}
+	w.unknown["a revoked link"] = secret
 	w.stream = w.follow(t, w.known[0], "").clientID()
 	w.file = strings.TrimPrefix(w.upload(t, "a.txt", "hello").URL, "/api/artifacts/")
 	w.written()
@@ -242,6 +261,10 @@ func (w *world) path(t *testing.T, route string) string {
 		return strings.Replace(route, "{id}", "demo", 1)
 	case strings.HasSuffix(route, "/attempts"), strings.HasSuffix(route, "/reports"), strings.HasSuffix(route, "/commands"):
 		return strings.Replace(route, "{id}", w.elsewhere(t, strings.HasSuffix(route, "/attempts")).String(), 1)
+	case strings.HasSuffix(route, "/shares/{share}"):
+		j := w.startJob(t, "demo")
+		s, _ := w.share(t, j.ID, false)
+		return "/api/jobs/" + j.ID.String() + "/shares/" + s.ID.String()
 	case strings.HasPrefix(route, "/api/jobs/{id}"):
 		return strings.Replace(route, "{id}", w.startJob(t, "demo").ID.String(), 1)
 	}
@@ -270,6 +293,20 @@ func (w *world) elsewhere(t *testing.T, waits bool) uuid.UUID {
 		t.Fatalf("start a job elsewhere: %d %s", a.status, a.body)
 	}
 	return id
+}
+
+// guest is the token of who came by a link to the job that the path names, or to some
+// job.
+func (w *world) guest(t *testing.T, path string) string {
+	t.Helper()
+	rest, _ := strings.CutPrefix(path, "/api/jobs/")
+	const length = len("00000000-0000-0000-0000-000000000000")
+	id, err := uuid.Parse(rest[:min(length, len(rest))])
+	if err != nil {
+		id = w.startJob(t, "demo").ID
+	}
+	_, secret := w.share(t, id, true)
+	return secret
 }
 
 // Every route that the router has, and every kind of caller. A route without a line
@@ -334,11 +371,11 @@ func (w *world) checkRoute(t *testing.T, method, route, rule string) {
 		t.Errorf("%s by a ticket = %d %s, want %d", name, a.status, a.body, want)
 	}
 	var got []string
-	for _, token := range w.known {
+	for _, token := range append(w.known, w.guest(t, path)) {
 		got = append(got, fmt.Sprint(w.do(t, method, path, token, with.body).status))
 	}
 	if strings.Join(got, " ") != rule {
-		t.Errorf("%s = %v to demo, alice, a worker, a back end, support and an admin, want %s", name, got, rule)
+		t.Errorf("%s = %v to demo, alice, a worker, a back end, support, an admin and a guest, want %s", name, got, rule)
 	}
 }
 

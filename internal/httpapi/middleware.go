@@ -168,6 +168,9 @@ func (a *api) authenticate(next http.Handler) http.Handler {
 		if err == nil {
 			err = a.welcome(r, principal)
 		}
+		if err == nil {
+			err = a.admit(r, principal)
+		}
 		if err != nil {
 			a.problems.write(w, r, err)
 			return

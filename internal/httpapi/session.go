@@ -28,6 +28,9 @@ func (a *api) signIn(w http.ResponseWriter, r *http.Request) {
 	if err == nil && principal.Key != uuid.Nil {
 		err = fmt.Errorf("%w: sign in with an API key; send it with each request", auth.ErrForbidden)
 	}
+	if err == nil && principal.IsGuest() {
+		err = fmt.Errorf("%w: sign in with a link to one job", auth.ErrForbidden)
+	}
 	if err == nil {
 		err = a.welcome(r, principal)
 	}

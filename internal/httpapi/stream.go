@@ -127,7 +127,8 @@ func (a *api) stream(w http.ResponseWriter, r *http.Request) {
 	a.Log.DebugContext(r.Context(), "stream begins", "client_id", ask.clientID, "user", ask.principal.User,
 		"request_id", requestID(r.Context()))
 	s := &streamServer{api: a, ask: ask, stream: a.hubStream(ask, network)} //nolint:contextcheck // the stream outlives its request
-	if s.wire, err = newWire(w, r); err == nil {
+	// The hub writes the same to all, so what a guest gets is written here.
+	if s.wire, err = newWire(w, r, !ask.principal.IsGuest()); err == nil {
 		err = s.serve(r.Context(), start)
 	}
 	if err != nil {
@@ -160,6 +161,9 @@ func (a *api) streamRequest(r *http.Request) (ask streamRequest, err error) {
 	query := r.URL.Query()
 	if ask.filter, err = streamFilter(query); err != nil {
 		return ask, err
+	}
+	if ask.filter != nil && ask.principal.IsGuest() { // which events pass would tell what they do not show
+		return ask, fmt.Errorf("%w: filter the stream of a shared job", auth.ErrForbidden)
 	}
 	ask.session = query.Get("session")
 	if about := query.Get("about"); about != "" {
@@ -220,7 +224,7 @@ func (a *api) streamTopics(r *http.Request, principal auth.Principal) ([]event.T
 		return nil, err
 	}
 	if len(asked) == 0 {
-		asked = []string{string(event.UserTopic(principal.User)), string(event.Everyone)}
+		asked = guestTopics(principal)
 	}
 	topics := make([]event.Topic, 0, len(asked))
 	for _, text := range asked {
@@ -309,7 +313,10 @@ func (a *api) openStream(ctx context.Context, ask streamRequest) (opening, error
 	if o.replay, err = a.Broker.Subscribe(ctx, reading); err != nil {
 		return o, err
 	}
-	o.snapshot, err = a.Snapshots.ActiveJobs(ctx, ask.topics)
+	if o.snapshot, err = a.Snapshots.ActiveJobs(ctx, ask.topics); err != nil {
+		return o, err
+	}
+	o.snapshot, err = a.guestJobs(ask.principal, o.snapshot)
 	return o, err
 }
 
@@ -399,9 +406,16 @@ func (s *streamServer) writeFrames(frames []*hub.Frame) error {
 	if len(frames) == 0 {
 		return nil
 	}
-	parts := make([][]byte, len(frames))
-	for i, f := range frames {
-		parts[i] = f.Bytes
+	parts := make([][]byte, 0, len(frames))
+	for _, f := range frames {
+		switch {
+		case !s.ask.principal.IsGuest():
+			parts = append(parts, f.Bytes)
+		default:
+			if seen := s.api.guestFrame(s.ask.principal, f); seen != nil {
+				parts = append(parts, seen)
+			}
+		}
 	}
 	if err := s.wire.write(parts...); err != nil {
 		return err
@@ -415,12 +429,16 @@ func (s *streamServer) writeFrames(frames []*hub.Frame) error {
 func (s *streamServer) open(o opening) []byte {
 	const soonest, spread = 500 * time.Millisecond, 2 * time.Second
 	b := sse.AppendRetry(nil, soonest+rand.N(spread))
-	b = appendJSON(b, "", streamOpen, openData{
+	said := openData{
 		ClientID: s.ask.clientID, Node: s.api.Node, User: s.ask.principal.User,
 		Topics:      append(slices.Clone(s.ask.topics), event.ClientTopic(s.ask.clientID)),
 		HeartbeatMS: s.api.Hub.Heartbeat().Milliseconds(), AckMS: s.api.AckInterval.Milliseconds(),
 		Head: o.from, Resumed: o.snapshot == nil,
-	})
+	}
+	if s.ask.principal.IsGuest() {
+		said.Node, said.AckMS = "", 0 // a guest acknowledges nothing
+	}
+	b = appendJSON(b, "", streamOpen, said)
 	if o.reset != "" {
 		b = appendJSON(b, "", streamReset, resetData{o.reset})
 	}

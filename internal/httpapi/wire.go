@@ -23,14 +23,14 @@ type wire interface {
 }
 
 // newWire answers the request with the head of a stream. A connection of plain
-// HTTP/1.1 is taken from the server, so that the hub can have it.
-func newWire(w http.ResponseWriter, r *http.Request) (wire, error) {
+// HTTP/1.1 is taken from the server, so that the hub can have it, if it is to.
+func newWire(w http.ResponseWriter, r *http.Request, forHub bool) (wire, error) {
 	header := w.Header()
 	header.Set("Content-Type", "text/event-stream")
 	header.Set("Cache-Control", "no-store, no-transform") // also: no proxy compresses it, and so holds it back
 	header.Set("X-Accel-Buffering", "no")                 // nginx passes each write on at once
 	control := http.NewResponseController(w)
-	if r.ProtoMajor == 1 && r.TLS == nil && hub.TakesConnections {
+	if forHub && r.ProtoMajor == 1 && r.TLS == nil && hub.TakesConnections {
 		conn, _, err := control.Hijack()
 		if err == nil {
 			return beginPlain(conn, header)

@@ -129,3 +129,20 @@ type Job struct {
 	// When River began the attempt, in microseconds: no two attempts of a job share it, while River counts one that was snoozed or interrupted twice.
 	RiverRun int64
 }
+
+// A row is a link that shows one job to whoever has it. Written under the lock of the job's row, together with the event that tells of it. A row stays when its link has ended, so that who comes by it is told why; some are removed when the job is shared anew, and all go with the job.
+type Share struct {
+	ID    uuid.UUID
+	JobID uuid.UUID
+	// SHA-256 of the link's secret, which is 256 bits of chance.
+	Hash []byte
+	// Whether it shows what the job made, too.
+	Files     bool
+	CreatedAt time.Time
+	CreatedBy string
+	ExpiresAt time.Time
+	// When somebody first came by it; NULL: nobody has.
+	OpenedAt  *time.Time
+	RevokedAt *time.Time
+	RevokedBy *string
+}
