@@ -35,4 +35,14 @@ test("the page at work, on a desk and on a phone", async ({ herald, page }, test
   await done.getByRole("link").first().click();
   await expect(page.getByText("What happened")).toBeVisible();
   await shoot(page, "job", true);
+
+  await page.getByRole("button", { name: "Share" }).click();
+  const dialog = page.getByRole("dialog");
+  await dialog.getByRole("checkbox").check();
+  await dialog.getByRole("button", { name: "Make a link" }).click();
+  const link = await dialog.getByRole("textbox", { name: "Link" }).inputValue();
+  await shoot(page, "share");
+  await page.goto(link);
+  await expect(page.getByText("Finished")).toBeVisible();
+  await shoot(page, "shared", true);
 });

@@ -12,6 +12,8 @@ export interface Desk {
   readonly store: JobStore;
   readonly live: Live;
   readonly uploads: Uploads;
+  /** Somebody without an account looks at one job: nothing can be done with it. */
+  readonly guest?: true;
 }
 
 /** A desk of the user's, that nothing happens at until openDesk. All of the user's tabs share one stream. */

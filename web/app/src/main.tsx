@@ -3,6 +3,7 @@ import { StrictMode } from "react";
 import { createRoot } from "react-dom/client";
 import { App } from "./app";
 import { takeToken } from "./session";
+import { SharedPages } from "./share/shared-pages";
 import "./styles/main.css";
 import { showTheme } from "./theme";
 
@@ -11,6 +12,10 @@ const root = document.getElementById("root");
 if (root === null) throw new Error("index.html has no #root");
 createRoot(root).render(
   <StrictMode>
-    <App client={new HeraldClient()} token={takeToken()} />
+    {location.pathname.startsWith("/shared/") ? (
+      <SharedPages />
+    ) : (
+      <App client={new HeraldClient()} token={takeToken()} />
+    )}
   </StrictMode>,
 );

@@ -62,6 +62,12 @@ export function entryOf(event: LoggedEvent): TimelineEntry {
       return entry("warn", `A late report from attempt ${String(attempt)} was set aside`);
     case "job.artifacts_expired":
       return entry("plain", "Its files are no longer kept");
+    case "job.shared":
+      return entry("plain", "Shared by a link");
+    case "job.share_opened":
+      return entry("plain", "The link was opened for the first time");
+    case "job.share_revoked":
+      return entry("plain", "The link was revoked");
     case "job.callback":
       return callbackEntry(text("outcome"), text("host"), text("error"), entry);
     default:

@@ -163,6 +163,38 @@ export interface CallbackTry {
   readonly next_at: string | null;
 }
 
+/** A link that shows one job to whoever has it. */
+export interface Share {
+  readonly id: string;
+  readonly job_id: string;
+  /** Whether it shows what the job made, too. */
+  readonly files: boolean;
+  readonly created_at: string;
+  readonly created_by: string;
+  readonly expires_at: string;
+  /** When somebody first came by it. */
+  readonly opened_at: string | null;
+  readonly revoked_at: string | null;
+  readonly revoked_by: string;
+}
+
+/** What is told of a share of a job. */
+export interface Sharing {
+  readonly id: string;
+  readonly share: string;
+  readonly shared_by: string;
+  readonly files: boolean;
+  readonly expires_at: string;
+}
+
+/** What a guest has come by. */
+export interface Shared {
+  readonly job_id: string;
+  readonly shared_by: string;
+  readonly files: boolean;
+  readonly expires_at: string;
+}
+
 /** What happened to a job. */
 export type JobEvent =
   | LogEvent<"job.progress" | "job.message", Moving>
@@ -183,6 +215,7 @@ export type JobEvent =
   | LogEvent<"job.deleted", { readonly id: string; readonly version: number }>
   | LogEvent<"job.late_report", { readonly id: string; readonly attempt: number }>
   | LogEvent<"job.callback", CallbackTry>
+  | LogEvent<"job.shared" | "job.share_opened" | "job.share_revoked", Sharing>
   | LogEvent<`notification.${string}`>;
 
 /** How a stream begins. */

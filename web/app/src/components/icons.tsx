@@ -37,6 +37,12 @@ export const DownloadIcon = (p: IconProps): ReactElement => (
   </Icon>
 );
 
+export const ShareIcon = (p: IconProps): ReactElement => (
+  <Icon {...p}>
+    <path d="M6.5 9.5a2.75 2.75 0 0 0 4 .25l2-2a2.8 2.8 0 0 0-4-4l-1 1M9.5 6.5a2.75 2.75 0 0 0-4-.25l-2 2a2.8 2.8 0 0 0 4 4l1-1" />
+  </Icon>
+);
+
 export const CheckIcon = (p: IconProps): ReactElement => (
   <Icon {...p}>
     <path d="m3.5 8.5 3 3 6-7" />

@@ -7,8 +7,12 @@ import { hasEnded } from "../store";
 import { Button } from "./button";
 import { CrossIcon, RetryIcon, TrashIcon } from "./icons";
 
-/** What can be done with a job now: cancel, retry, delete. */
-export function JobActions({ job }: { readonly job: Job }): ReactElement {
+/** What can be done with a job now: cancel, retry, delete; for guests nothing. */
+export function JobActions({ job }: { readonly job: Job }): ReactElement | null {
+  return useDesk().guest === true ? null : <Actions job={job} />;
+}
+
+function Actions({ job }: { readonly job: Job }): ReactElement {
   const { client, store } = useDesk();
   const [busy, setBusy] = useState(false);
   const [error, setError] = useState("");

@@ -8,6 +8,7 @@ import { Timeline } from "../components/timeline";
 import { useDesk, useJob } from "../desk";
 import { instant } from "../format";
 import { messageOf } from "../live";
+import { ShareButton } from "../share/share-button";
 import { sourceOf, videoResult } from "../video";
 
 /** One job with all that is known of it. */
@@ -36,6 +37,7 @@ export function JobPage({ id }: { readonly id: string }): ReactElement {
           All jobs
         </Link>
       </nav>
+      {job !== undefined && <ShareButton job={job} />}
       {job !== undefined && <JobDetail job={job} />}
       {job === undefined && missing !== "" && <h1 className="py-14 text-center text-soft">{missing}</h1>}
       {job === undefined && missing === "" && (

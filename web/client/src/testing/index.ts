@@ -6,6 +6,7 @@ import {
   type JobState,
   type LogEvent,
   type NewJob,
+  type Share,
   type StreamEvent,
   type StreamState,
 } from "@herald/client";
@@ -65,6 +66,7 @@ export class FakeHerald {
   readonly calls: [name: string, ...args: unknown[]][] = [];
   readonly user: string;
   readonly #jobs = new Map<string, Job>();
+  #shares: Share[] = [];
   readonly #log: (LogEvent & StreamEvent)[] = [];
   readonly #failures = new Map<string, Error[]>();
   #up = true;
@@ -191,6 +193,23 @@ export class FakeHerald {
     });
   }
 
+  #share(job: string, seconds: number, files: boolean): Share & { readonly url: string } {
+    const id = this.#newId();
+    const share: Share = {
+      id,
+      job_id: this.job(job).id,
+      files,
+      created_at: new Date().toISOString(),
+      created_by: this.user,
+      expires_at: new Date(Date.now() + seconds * 1000).toISOString(),
+      opened_at: null,
+      revoked_at: null,
+      revoked_by: "",
+    };
+    this.#shares.push(share);
+    return { ...share, url: `/shared/${job}#hs_${id}` };
+  }
+
   #newId(): string {
     return `00000000-0000-7000-8000-${String(++this.#ids).padStart(12, "0")}`;
   }
@@ -223,6 +242,16 @@ export class FakeHerald {
       },
       jobEvents: (id) => ({ events: this.#log.filter((event) => (event.data as { id?: string }).id === id) }),
       jobArtifacts: () => ({ artifacts: [] }),
+      shareJob: (id, { expires_in = 604_800, files = false } = {}) => this.#share(id, expires_in, files),
+      shares: (id) => ({ shares: this.#shares.filter((s) => s.job_id === id).reverse() }),
+      revokeShare: (_, id) => {
+        this.#shares = this.#shares.map((s) =>
+          s.id === id ? { ...s, revoked_at: new Date().toISOString(), revoked_by: this.user } : s,
+        );
+      },
+      shared: () => {
+        throw new HeraldError({ type: "/problems/forbidden", title: "You may not do this", status: 403 });
+      },
       presence: (user) => ({
         user,
         online: user === this.user && this.streams.size > 0,
