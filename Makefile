@@ -88,7 +88,9 @@ generate-check: $(sqlc)
 	$(sqlc) diff
 
 .PHONY: fuzz
-fuzz: ## fuzz every parser for a while (FUZZTIME=30s)
+fuzz: ## fuzz every parser for a while (FUZZTIME=30s), and every operation of the API
+	.ci/packages postgres
+	$(for_tests) HERALD_TEST_CONTRACT=2000 go test -count=1 ./internal/httpapi -run '^TestTheAPIKeepsToItsDocument$$'
 	@grep -rlE '^func Fuzz' --include='*_test.go' internal | while read -r file; do \
 	  grep -oE '^func Fuzz[A-Za-z]+' "$$file" | cut -c6- | while read -r name; do \
 	    go test "./$$(dirname "$$file")" -run '^$$' -fuzz "^$$name$$" -fuzztime "$${FUZZTIME:-10s}"; \

@@ -239,7 +239,7 @@ func (a *api) routes(r chi.Router) {
 	r.Delete("/api/session", a.signOut)
 	r.Post("/api/uploads", a.upload)
 
-	a.operations(humachi.New(r, a.openAPI()))
+	a.operations(humachi.New(r.With(a.refuseNoText), a.openAPI()))
 }
 
 // fileRoutes answer those who are known, or have a link.
@@ -350,11 +350,14 @@ func schemaOf[T any](to huma.API, name string) *huma.Schema {
 	return to.OpenAPI().Components.Schemas.Schema(reflect.TypeFor[T](), true, name)
 }
 
-// OpenAPI returns the document of the typed operations, OpenAPI 3.1 in JSON.
+// OpenAPI returns the document of all routes but the web app's, OpenAPI 3.1 in JSON.
 func OpenAPI() ([]byte, error) {
 	a := &api{}
 	typed := humachi.New(chi.NewRouter(), a.openAPI())
 	a.operations(typed)
+	describeOthers(typed)
+	describeRefusals(typed)
+	mend(typed.OpenAPI().Components.Schemas)
 	for _, unused := range []string{"ErrorModel", "ErrorDetail"} { // huma's own problems, which ours replace
 		delete(typed.OpenAPI().Components.Schemas.Map(), unused)
 	}

@@ -90,6 +90,7 @@ func AsyncAPI() ([]byte, error) {
 		messages[name] = messageObject(name, summary, entrySchema(name, ref("components/schemas/"+name)))
 	}
 	messages["custom"] = messageObject("custom", "A back end's own event: any other type, and any data.", entrySchema("", object{}))
+	mend(registry)
 	for name, s := range registry.Map() {
 		schemas[name] = s
 	}

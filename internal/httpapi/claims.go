@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strings"
 	"sync"
 	"time"
 
@@ -39,6 +40,9 @@ func (a *api) claimNextJob(ctx context.Context, in *nextIn) (*nextOut, error) {
 	}
 	claim := job.Claim{By: p.User, Worker: in.Body.Worker, Plan: planOf(in.Body.Steps), Key: in.Key}
 	kinds := slices.Compact(slices.Sorted(slices.Values(in.Body.Kinds)))
+	if !isText(strings.Join(kinds, "")) {
+		return nil, &job.InvalidError{Field: "kinds", Reason: "there is a NUL byte in a kind's name"}
+	}
 	out := &nextOut{}
 	try := func() error {
 		j, attempt, err := a.Jobs.ClaimNextJob(ctx, kinds, claim)

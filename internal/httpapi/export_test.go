@@ -3,7 +3,6 @@ package httpapi
 import (
 	"net/http"
 	"net/netip"
-	"slices"
 )
 
 // Limiter is limiter, for its test.
@@ -77,15 +76,4 @@ func WithSignIn(page []byte, provider bool) string {
 }
 
 // ProblemTypes are all types of problems, and with which statuses each comes.
-func ProblemTypes() map[string][]int {
-	types := map[string][]int{
-		"invalid": {http.StatusBadRequest, http.StatusUnprocessableEntity}, "wrong-state": {http.StatusConflict},
-		"too-large": {http.StatusRequestEntityTooLarge}, "internal": {http.StatusInternalServerError},
-	}
-	for _, row := range problemTable() {
-		if !slices.Contains(types[row.kind], row.status) {
-			types[row.kind] = append(types[row.kind], row.status)
-		}
-	}
-	return types
-}
+func ProblemTypes() map[string][]int { return problemKinds() }

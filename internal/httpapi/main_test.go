@@ -4,10 +4,12 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"flag"
 	"io"
 	"log/slog"
 	"net/http"
 	"net/http/httptest"
+	"os"
 	"strings"
 	"testing"
 	"testing/fstest"
@@ -31,7 +33,20 @@ import (
 	"herald/internal/presence"
 )
 
-func TestMain(m *testing.M) { pgtest.Main(m) }
+// TestMain has rapid draw the same requests each time; HERALD_TEST_CONTRACT says how many,
+// and -rapid.seed draws others.
+func TestMain(m *testing.M) {
+	settings := map[string]string{"rapid.seed": "1", "rapid.nofailfile": "true"}
+	if often := os.Getenv("HERALD_TEST_CONTRACT"); often != "" {
+		settings["rapid.checks"] = often
+	}
+	for name, value := range settings { // what the command line says counts more
+		if err := flag.Set(name, value); err != nil {
+			panic(err)
+		}
+	}
+	pgtest.Main(m)
+}
 
 // noQueue is a queue that nobody works.
 type noQueue struct{}

@@ -9,6 +9,7 @@ import (
 	"maps"
 	"math/rand/v2"
 	"net/http"
+	"slices"
 	"strconv"
 	"strings"
 	"syscall"
@@ -220,6 +221,21 @@ func (row problemRow) detail(err error) string {
 	return row.is.Error()
 }
 
+// problemKinds are all types of problems, and with which statuses each comes.
+func problemKinds() map[string][]int {
+	kinds := map[string][]int{
+		"invalid": {http.StatusBadRequest, http.StatusUnprocessableEntity}, "wrong-state": {http.StatusConflict},
+		"too-large": {http.StatusRequestEntityTooLarge}, "internal": {http.StatusInternalServerError},
+		"unsupported-type": {http.StatusUnsupportedMediaType},
+	}
+	for _, row := range problemTable() {
+		if !slices.Contains(kinds[row.kind], row.status) {
+			kinds[row.kind] = append(kinds[row.kind], row.status)
+		}
+	}
+	return kinds
+}
+
 // write answers with the problem that the error is.
 func (ps problems) write(w http.ResponseWriter, r *http.Request, err error) {
 	ps.of(r.Context(), err).send(w)
@@ -260,6 +276,11 @@ func (ps problems) transform(ctx huma.Context, _ string, v any) (any, error) {
 	switch model.Status {
 	case http.StatusRequestEntityTooLarge:
 		p.Type, p.Title = "/problems/too-large", "The request is too large"
+	case http.StatusUnsupportedMediaType:
+		p.Type, p.Title = "/problems/unsupported-type", "The body is not JSON"
+		p.Detail += "; send Content-Type: application/json"
+	case http.StatusRequestTimeout:
+		p.Type, p.Title = "/problems/too-slow", "The request took too long"
 	case http.StatusInternalServerError:
 		return ps.of(ctx.Context(), errors.New(model.Detail)), nil
 	}
