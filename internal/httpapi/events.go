@@ -129,22 +129,32 @@ func errorTypes() []string {
 	return []string{string(event.JobFailed), string(event.JobRetrying), string(event.JobStalled), string(event.JobLateReport)}
 }
 
+// typesOf are the types that are asked for; none means all.
+func typesOf(asked []string, failures bool) ([]string, error) {
+	switch {
+	case failures && len(asked) > 0:
+		return nil, fmt.Errorf("%w: errors and type: want one of them", event.ErrQuery)
+	case failures:
+		return errorTypes(), nil
+	}
+	types := slices.Clone(asked)
+	for i, t := range types {
+		if strings.HasSuffix(t, ".") {
+			types[i] = t + "*"
+		}
+	}
+	return types, nil
+}
+
 // query is what is asked for, as far as the principal may ask.
 func (a *api) query(ctx context.Context, in *historyIn) (event.Query, error) {
 	q := event.Query{
-		User: in.User, Kind: in.Kind, Types: slices.Clone(in.Type), States: in.State, Actor: in.Actor, Since: in.Since, Until: in.Until,
+		User: in.User, Kind: in.Kind, States: in.State, Actor: in.Actor, Since: in.Since, Until: in.Until,
 		Text: in.Text, Limit: in.Limit, Patience: pagePatience,
 	}
-	for i, t := range q.Types {
-		if strings.HasSuffix(t, ".") {
-			q.Types[i] = t + "*"
-		}
-	}
-	if in.Errors {
-		if len(q.Types) > 0 {
-			return q, fmt.Errorf("%w: errors and type: want one of them", event.ErrQuery)
-		}
-		q.Types = errorTypes()
+	var err error
+	if q.Types, err = typesOf(in.Type, in.Errors); err != nil {
+		return q, err
 	}
 	for _, text := range in.Topic {
 		topic, err := event.ParseTopic(text)
@@ -358,8 +368,9 @@ func historyResponse(to huma.API) *huma.Response {
 type timelineIn struct {
 	ID uuid.UUID `path:"id" format:"uuid"`
 	Cursors
-	Errors bool `query:"errors" doc:"Only failures and the like, as at /api/events."`
-	Limit  int  `query:"limit" minimum:"1" maximum:"1000" default:"1000"`
+	Type   []string `query:"type,explode" maxItems:"50" doc:"Only of any of these types, as at /api/events."`
+	Errors bool     `query:"errors" doc:"Only failures and the like, as at /api/events."`
+	Limit  int      `query:"limit" minimum:"1" maximum:"1000" default:"1000"`
 
 	path url.URL // set by Resolve
 }
@@ -376,12 +387,12 @@ func (a *api) jobEvents(ctx context.Context, in *timelineIn) (*timelineOut, erro
 	if _, err := a.visible(ctx, in.ID); err != nil {
 		return nil, err
 	}
-	q := event.Query{Job: in.ID, Limit: in.Limit, Patience: pagePatience}
-	if in.Errors {
-		q.Types = errorTypes()
+	types, err := typesOf(in.Type, in.Errors)
+	if err != nil {
+		return nil, err
 	}
 	p := principalOf(ctx)
-	q.Types = guestTypes(p, q.Types)
+	q := event.Query{Job: in.ID, Types: guestTypes(p, types), Limit: in.Limit, Patience: pagePatience}
 	turned := in.direct(&q, "asc")
 	page, err := a.page(ctx, q)
 	if err != nil {

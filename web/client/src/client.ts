@@ -1,6 +1,19 @@
 import { HeraldError } from "./error.js";
 import type { TokenSource } from "./stream.js";
-import type { Artifact, Job, JobKinds, JobPage, JobState, LogEvent, Presence, Session, Share, Shared } from "./wire.js";
+import type {
+  Artifact,
+  CurvePoint,
+  EventPage,
+  Job,
+  JobKinds,
+  JobPage,
+  JobState,
+  Link,
+  Presence,
+  Session,
+  Share,
+  Shared,
+} from "./wire.js";
 
 /** How a client reaches its server. */
 export interface ClientOptions {
@@ -19,6 +32,18 @@ export interface JobFilter {
   readonly limit?: number;
   /** The `next` of the page before. */
   readonly before?: string;
+}
+
+/** Which of a job's events are read. */
+export interface TimelineFilter {
+  /** Only of these types; "job.*" means all that begin so. */
+  readonly types?: readonly string[];
+  /** Only those behind that seq, or before it. */
+  readonly after?: number;
+  readonly before?: number;
+  /** The oldest first, which is usual, or the newest. */
+  readonly order?: "asc" | "desc";
+  readonly limit?: number;
 }
 
 /** What a new job is. */
@@ -90,9 +115,21 @@ export class HeraldClient {
     await this.#call("DELETE", `/api/jobs/${encodeURIComponent(id)}`);
   }
 
-  /** A job's timeline, the oldest first. */
-  jobEvents(id: string): Promise<{ events: readonly LogEvent[] }> {
-    return this.#json("GET", `/api/jobs/${encodeURIComponent(id)}/events`);
+  /** A page of a job's timeline. */
+  jobEvents(id: string, { types = [], ...page }: TimelineFilter = {}): Promise<EventPage> {
+    const query = new URLSearchParams(types.map((type) => ["type", type]));
+    for (const [name, value] of Object.entries(page)) query.set(name, String(value));
+    return this.#json("GET", `/api/jobs/${encodeURIComponent(id)}/events?${query.toString()}`);
+  }
+
+  /** How far a job was when. */
+  jobCurve(id: string): Promise<{ points: readonly CurvePoint[] }> {
+    return this.#json("GET", `/api/jobs/${encodeURIComponent(id)}/curve`);
+  }
+
+  /** A link that shows a file to whoever has it, for so many seconds. */
+  linkArtifact(id: string, seconds: number): Promise<Link> {
+    return this.#json("POST", `/api/artifacts/${encodeURIComponent(id)}/links`, { expires_in: seconds });
   }
 
   /** What a job made. */

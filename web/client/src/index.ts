@@ -5,6 +5,7 @@ export {
   type HeraldAPI,
   type JobFilter,
   type NewJob,
+  type TimelineFilter,
   type UploadOptions,
 } from "./client.js";
 export { HeraldError } from "./error.js";
@@ -13,13 +14,16 @@ export { EventStream, type EventStreamOptions, type StreamState, type TokenSourc
 export { mergeJob } from "./wire.js";
 export type {
   Artifact,
+  CurvePoint,
   Estimate,
+  EventPage,
   Job,
   JobEvent,
   JobKind,
   JobKinds,
   JobPage,
   JobState,
+  Link,
   LogEvent,
   Moving,
   Presence,

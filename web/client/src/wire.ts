@@ -88,6 +88,12 @@ export interface Artifact {
   readonly details: unknown;
 }
 
+/** A link to a file, for whoever has it. */
+export interface Link {
+  readonly url: string;
+  readonly expires_at: string;
+}
+
 /** Whether a user is there, on whichever node. */
 export interface Presence {
   readonly user: string;
@@ -146,6 +152,22 @@ export interface LogEvent<Type extends string = string, Data = unknown> {
   readonly type: Type;
   readonly time: string;
   readonly data: Data;
+}
+
+/** A page of the log; `next` is empty when there is no more behind it. */
+export interface EventPage {
+  readonly events: readonly LogEvent[];
+  readonly next: string;
+  /** The last seq that is no longer kept. */
+  readonly floor: number;
+}
+
+/** How far a job was at a moment, as an event of its attempt tells. */
+export interface CurvePoint {
+  readonly seq: number;
+  readonly time: string;
+  readonly attempt: number;
+  readonly progress: number;
 }
 
 /** One try to tell a job's callback address how it has ended. */

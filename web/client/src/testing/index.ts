@@ -7,6 +7,7 @@ import {
   type LogEvent,
   type NewJob,
   type Share,
+  type TimelineFilter,
   type StreamEvent,
   type StreamState,
 } from "@herald/client";
@@ -240,7 +241,17 @@ export class FakeHerald {
         this.#jobs.delete(id);
         this.#tell({ ...this.#entry(), type: "job.deleted", data: { id, version: version + 1 } });
       },
-      jobEvents: (id) => ({ events: this.#log.filter((event) => (event.data as { id?: string }).id === id) }),
+      jobEvents: (id, filter) => this.#timeline(id, filter),
+      jobCurve: (id) => ({
+        points: this.#of(id).flatMap(({ seq, time, type, data }) => {
+          const { attempt, progress } = data as Job;
+          return type === "job.queued" || type === "job.deleted" ? [] : [{ seq, time, attempt, progress }];
+        }),
+      }),
+      linkArtifact: (id, seconds) => ({
+        url: `/api/artifacts/${id}?signature=fake`,
+        expires_at: new Date(Date.now() + seconds * 1000).toISOString(),
+      }),
       jobArtifacts: () => ({ artifacts: [] }),
       shareJob: (id, { expires_in = 604_800, files = false } = {}) => this.#share(id, expires_in, files),
       shares: (id) => ({ shares: this.#shares.filter((s) => s.job_id === id).reverse() }),
@@ -279,6 +290,23 @@ export class FakeHerald {
       },
     ]);
     return Object.fromEntries(methods) as HeraldAPI;
+  }
+
+  #of(id: string): LogEvent[] {
+    return this.#log.filter((event) => (event.data as { id?: string }).id === id);
+  }
+
+  #timeline(
+    id: string,
+    { types = [], after = 0, before = Infinity, order = "asc", limit = 1000 }: TimelineFilter = {},
+  ) {
+    const wanted = (type: string) =>
+      types.some((t) => t === type || (t.endsWith("*") && type.startsWith(t.slice(0, -1))));
+    const found = this.#of(id).filter(
+      ({ seq, type }) => seq > after && seq < before && (types.length === 0 || wanted(type)),
+    );
+    if (order === "desc") found.reverse();
+    return { events: found.slice(0, limit), next: found.length > limit ? "more" : "", floor: 0 };
   }
 
   #artifact(file: File): Artifact {
