@@ -6,7 +6,7 @@ import { Header, SupportLink, UserMenu } from "./components/header";
 import { Later } from "./components/later";
 import { Link } from "./components/link";
 import { PresetsContext, useLoadedPresets } from "./components/presets";
-import { type Desk, DeskContext, newDesk, openDesk } from "./desk";
+import { type Desk, DeskContext, newDesk, openDesk, SessionContext } from "./desk";
 import { JobPage } from "./pages/job";
 import { JobsPage } from "./pages/jobs";
 import { SignedOutPage } from "./pages/signed-out";
@@ -58,22 +58,24 @@ function SignedIn({ client, session, onSignOut, onExpired }: SignedInProps): Rea
   const [presets, presetsAgain] = useLoadedPresets(client);
   const route = useRoute();
   return (
-    <DeskContext value={desk}>
-      <PresetsContext value={presets}>
-        <div className={route.name === "support" ? "[--page-width:76rem]" : undefined}>
-          <Header>
-            <SupportLink session={session} here={route.name === "support"} />
-            <ConnectionBadge />
-            <UserMenu session={session} onSignOut={onSignOut} />
-          </Header>
-          <main className="mx-auto max-w-(--page-width) space-y-5 px-4 pt-1 pb-24 sm:px-6">
-            <ConnectionNotice />
-            <Page route={route} session={session} onPresetsAgain={presetsAgain} />
-          </main>
-        </div>
-        <Announcer />
-      </PresetsContext>
-    </DeskContext>
+    <SessionContext value={session}>
+      <DeskContext value={desk}>
+        <PresetsContext value={presets}>
+          <div className={route.name === "support" ? "[--page-width:76rem]" : undefined}>
+            <Header>
+              <SupportLink session={session} here={route.name === "support"} />
+              <ConnectionBadge />
+              <UserMenu session={session} onSignOut={onSignOut} />
+            </Header>
+            <main className="mx-auto max-w-(--page-width) space-y-5 px-4 pt-1 pb-24 sm:px-6">
+              <ConnectionNotice />
+              <Page route={route} session={session} onPresetsAgain={presetsAgain} />
+            </main>
+          </div>
+          <Announcer />
+        </PresetsContext>
+      </DeskContext>
+    </SessionContext>
   );
 }
 

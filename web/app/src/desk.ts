@@ -1,4 +1,4 @@
-import { type HeraldClient, type Job, SharedStream, type StreamState } from "@herald/client";
+import { type HeraldClient, type Job, type Session, SharedStream, type StreamState } from "@herald/client";
 import { createContext, useCallback, useContext, useSyncExternalStore } from "react";
 import { Clock, useNow } from "./clock";
 import { Live } from "./live";
@@ -43,6 +43,15 @@ export function useDesk(): Desk {
   const desk = useContext(DeskContext);
   if (desk === undefined) throw new Error("useDesk outside a DeskContext");
   return desk;
+}
+
+/** Who is signed in; undefined where nobody asks. */
+export const SessionContext = createContext<Session | undefined>(undefined);
+
+/** Whether the reader may change the job, or only look at it. */
+export function useMayChange(job: Job): boolean {
+  const session = useContext(SessionContext);
+  return session === undefined || session.user === job.owner || session.roles.includes("admin");
 }
 
 /** The job as last heard of; the component renders again only when this job changes. */

@@ -1,5 +1,5 @@
 import { HeraldError, type Job, type StreamEvent } from "@herald/client";
-import { expect, test, vi } from "vitest";
+import { describe, expect, test, vi } from "vitest";
 import { Clock } from "./clock";
 import { Live, type Reader, type StreamHandlers } from "./live";
 import { JobStore } from "./store";
@@ -223,4 +223,35 @@ test("closing closes the stream", () => {
   const t = setup();
   t.end();
   expect(t.close).toHaveBeenCalledOnce();
+});
+
+describe("who follows one job's log", () => {
+  const progress = (n: number, seq: number): StreamEvent => ({
+    type: "job.progress",
+    seq,
+    id: "e",
+    time: noon,
+    data: jobOf({ id: idOf(n), version: seq }),
+  });
+
+  test("is told of its events after the store knows them, and of no other job's", () => {
+    const { live, store, say } = setup();
+    store.put(jobOf({ id: idOf(1) }));
+    const told: (number | undefined)[] = [];
+    const end = live.subscribeEvents(idOf(1), () => told.push(store.job(idOf(1))?.version));
+    say(progress(1, 20), progress(2, 21));
+    end();
+    say(progress(1, 22));
+    expect(told).toEqual([20]);
+  });
+
+  test("is told when some may have been missed", () => {
+    const { live, say } = setup();
+    const told = vi.fn();
+    live.subscribeEvents(idOf(1), told);
+    say(opened({ resumed: true }));
+    expect(told).not.toHaveBeenCalled();
+    say(opened({ resumed: false }));
+    expect(told).toHaveBeenCalledExactlyOnceWith(undefined);
+  });
 });

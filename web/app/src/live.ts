@@ -11,6 +11,12 @@ export interface StreamHandlers {
   onState(state: StreamState, error?: HeraldError): void;
 }
 
+/** What the log says of a job, as it comes on the stream. */
+export type ToldEvent = Extract<StreamEvent, { readonly seq: number }>;
+
+/** Is told of each event of a job; of none when some may have been missed. */
+export type EventListener = (event: ToldEvent | undefined) => void;
+
 /** Opens a stream; a test opens one of its own. */
 export type OpenStream = (handlers: StreamHandlers) => { close(): void };
 
@@ -29,6 +35,7 @@ export class Live {
 
   #state: StreamState = "connecting";
   readonly #stateListeners = new Set<() => void>();
+  readonly #eventListeners = new Map<string, Set<EventListener>>();
   /** Events up to this one may be old; those after it happen now. */
   #head = Infinity;
   #reading = false;
@@ -68,6 +75,15 @@ export class Live {
       this.#stateListeners.delete(listener);
     };
   };
+
+  /** Tells of what the log says of a job from now on. */
+  subscribeEvents(id: string, listener: EventListener): () => void {
+    const listeners = this.#eventListeners.get(id) ?? new Set();
+    this.#eventListeners.set(id, listeners.add(listener));
+    return () => {
+      if (listeners.delete(listener) && listeners.size === 0) this.#eventListeners.delete(id);
+    };
+  }
 
   /**
    * Reads the newest jobs. Ended jobs that the store knows and the server no
@@ -135,7 +151,10 @@ export class Live {
       case "stream.open":
         this.#head = event.data.head;
         for (const id of this.#owed) this.#fetch(id);
-        if (!event.data.resumed) void this.reload();
+        if (!event.data.resumed) {
+          void this.reload();
+          this.#tellAll();
+        }
         break;
       case "stream.snapshot":
         this.#applySnapshot(event.data.jobs);
@@ -162,7 +181,21 @@ export class Live {
         this.#learn(event);
         this.#store.put(event.data);
         break;
+      case "job.callback": // it does not say of which job
+        this.#tellAll();
+        break;
     }
+    if ("seq" in event && event.type !== "job.callback") this.#tell(event);
+  }
+
+  /** After the store knows it, since who is told looks there. */
+  #tell(event: ToldEvent): void {
+    const id = (event.data as { readonly id?: unknown } | null)?.id;
+    for (const listener of this.#eventListeners.get(String(id)) ?? []) listener(event);
+  }
+
+  #tellAll(): void {
+    for (const listeners of this.#eventListeners.values()) for (const listener of listeners) listener(undefined);
   }
 
   /** A snapshot has every active job, so one that it lacks is no longer active. */

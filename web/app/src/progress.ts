@@ -1,4 +1,5 @@
 import type { Job } from "@herald/client";
+import type { LoggedEvent } from "./timeline";
 
 /** One part of a job's plan, as the page shows it. */
 export interface Part {
@@ -32,6 +33,44 @@ export function partsOf(job: Job): Part[] {
       ? { ...part, state: "under way", share, tookMs: undefined }
       : { ...part, state: "stopped", share: Math.max(share, visible), tookMs: undefined };
   });
+}
+
+/**
+ * The job's steps as its log tells of them, for a job without a plan: each has
+ * ended when the next begins.
+ */
+export function toldParts(job: Job, events: readonly LoggedEvent[]): Part[] {
+  const started = events.filter((e) => e.type === "job.step" && attemptOf(e) === job.attempt);
+  return started.map((event, i) => {
+    const startedAt = Date.parse(event.time);
+    const next = started[i + 1];
+    const end = next !== undefined ? Date.parse(next.time) : job.state === "succeeded" ? endOf(job) : undefined;
+    const part = { name: stepOf(event), startedAt, share: 1 };
+    if (end !== undefined) return { ...part, state: "done", tookMs: end - startedAt };
+    const moving = job.state === "running" || job.state === "cancelling";
+    return { ...part, share: moving ? 0.5 : visible, state: moving ? "under way" : "stopped", tookMs: undefined };
+  });
+}
+
+function endOf(job: Job): number | undefined {
+  return job.finished_at === null ? undefined : Date.parse(job.finished_at);
+}
+
+function attemptOf(event: LoggedEvent): unknown {
+  return (event.data as { readonly attempt?: unknown } | null)?.attempt;
+}
+
+function stepOf(event: LoggedEvent): string {
+  const step = (event.data as { readonly step?: unknown } | null)?.step;
+  return typeof step === "string" ? step : "";
+}
+
+/** The last percent is kept for the end: a job that says it is done is not done before its success is recorded. */
+const almost = 0.99;
+
+/** The share to show of a job: the whole only when it has succeeded. */
+export function shareOf(job: Job): number {
+  return job.state === "succeeded" ? 1 : Math.min(job.progress, almost);
 }
 
 /** A range of times, in milliseconds. */

@@ -1,5 +1,5 @@
-import type { Moving } from "@herald/client";
-import { expect, test, vi } from "vitest";
+import type { Job, Moving } from "@herald/client";
+import { describe, expect, test, vi } from "vitest";
 import { JobStore } from "./store";
 import { idOf, jobOf, noon, steppedStore } from "./testing";
 
@@ -163,4 +163,40 @@ test("what is shown follows at the next frame, and soon without one", () => {
   expect(told).toHaveBeenCalledTimes(2);
   vi.useRealTimers();
   vi.unstubAllGlobals();
+});
+
+describe("what is assumed of a job", () => {
+  const stopping = (job: Job): Job => (job.state === "running" ? { ...job, state: "cancelling" } : job);
+
+  test("is shown until it is settled, over what comes meanwhile", () => {
+    const { store } = steppedStore();
+    store.put(jobOf());
+    const settled = store.assume(jobOf().id, stopping);
+    expect(store.job(jobOf().id)?.state).toBe("cancelling");
+    expect(store.job(jobOf().id)).toBe(store.job(jobOf().id));
+    store.put(jobOf({ version: 6, progress: 0.5 }));
+    expect(store.job(jobOf().id)).toMatchObject({ state: "cancelling", progress: 0.5 });
+    settled();
+    expect(store.job(jobOf().id)?.state).toBe("running");
+  });
+
+  test("gives way to the truth", () => {
+    const { store } = steppedStore();
+    store.put(jobOf());
+    store.assume(jobOf().id, stopping);
+    store.put(jobOf({ version: 6, state: "succeeded", progress: 1 }));
+    expect(store.job(jobOf().id)?.state).toBe("succeeded");
+  });
+});
+
+test("who waits for a job hears that there is none, once", () => {
+  const { store, flush } = steppedStore();
+  const changed = vi.fn();
+  store.subscribeJob(idOf(9), changed);
+  store.remove(idOf(9));
+  flush();
+  store.remove(idOf(9));
+  flush();
+  expect(changed).toHaveBeenCalledOnce();
+  expect(store.isGone(idOf(9))).toBe(true);
 });

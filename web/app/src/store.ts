@@ -24,6 +24,14 @@ export type Schedule = (flush: () => void) => void;
 
 type Listener = () => void;
 
+/** What a job is shown as while something is asked of it. */
+interface Assumption {
+  readonly change: (job: Job) => Job;
+  /** The job that `shown` is made of. */
+  of: Job;
+  shown: Job;
+}
+
 /**
  * JobStore is the page's only knowledge of jobs, by id. Whatever is put into it
  * counts only if its version is newer, so the order of arrival does not matter.
@@ -33,6 +41,7 @@ type Listener = () => void;
 export class JobStore {
   readonly #jobs = new Map<string, Job>();
   readonly #gone = new Set<string>();
+  readonly #assumed = new Map<string, Assumption>();
   #list: JobList = { active: [], ended: [], status: "loading", error: "", next: "" };
   #unsorted = false;
 
@@ -50,9 +59,39 @@ export class JobStore {
     this.#schedule = schedule;
   }
 
-  /** The job as last heard of. The object changes whenever the job does. */
+  /** The job as last heard of, with what is assumed of it. The object changes whenever the job does. */
   job(id: string): Job | undefined {
-    return this.#jobs.get(id);
+    const job = this.#jobs.get(id);
+    const assumed = this.#assumed.get(id);
+    if (job === undefined || assumed === undefined) return job;
+    if (assumed.of !== job) {
+      assumed.of = job;
+      assumed.shown = assumed.change(job);
+    }
+    return assumed.shown;
+  }
+
+  /** Whether the job was there, and is no more. */
+  isGone(id: string): boolean {
+    return this.#gone.has(id);
+  }
+
+  /**
+   * Shows a job as it is soon expected to be, until the function that it returns is
+   * called. What comes meanwhile is changed alike, so the change has to leave alone
+   * what it no longer fits.
+   */
+  assume(id: string, change: (job: Job) => Job): () => void {
+    const job = this.#jobs.get(id);
+    if (job === undefined) return () => undefined;
+    const assumption = { change, of: job, shown: change(job) };
+    this.#assumed.set(id, assumption);
+    this.#changed(id, false);
+    return () => {
+      if (this.#assumed.get(id) !== assumption) return;
+      this.#assumed.delete(id);
+      this.#changed(id, false);
+    };
   }
 
   /** All jobs that have not ended. */
@@ -86,10 +125,11 @@ export class JobStore {
 
   /** Forgets a job for good: ids are never used twice. */
   remove(id: string): void {
+    if (this.#gone.has(id)) return;
     this.#gone.add(id);
-    if (!this.#jobs.delete(id)) return;
-    this.#unsorted = true;
-    this.#changed(id, true);
+    const known = this.#jobs.delete(id);
+    this.#unsorted ||= known;
+    this.#changed(id, known);
   }
 
   /** Records how a reading of the list went; `next` is kept unless it is given. */

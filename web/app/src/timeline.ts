@@ -18,13 +18,8 @@ export interface LoggedEvent {
   readonly data: unknown;
 }
 
-/** A job's log as sentences. Reports of mere progress are left out: the bar has told of them. */
-export function entriesOf(events: readonly LoggedEvent[]): TimelineEntry[] {
-  return events.filter((event) => event.type !== "job.progress").map(entryOf);
-}
-
-/** One event of a job as a sentence. */
-export function entryOf(event: LoggedEvent): TimelineEntry {
+/** An event of a job's log as a sentence; steps have the names that `stepTitle` gives them. */
+export function entryOf(event: LoggedEvent, stepTitle: (step: string) => string = sentence): TimelineEntry {
   const data = typeof event.data === "object" && event.data !== null ? (event.data as Record<string, unknown>) : {};
   const text = (name: string) => (typeof data[name] === "string" ? data[name] : "");
   const attempt = typeof data["attempt"] === "number" ? data["attempt"] : 0;
@@ -41,7 +36,7 @@ export function entryOf(event: LoggedEvent): TimelineEntry {
     case "job.started":
       return entry("good", `Attempt ${String(attempt)} started`, text("worker"));
     case "job.step":
-      return entry("plain", sentence(text("step")));
+      return entry("plain", stepTitle(text("step")));
     case "job.message":
       return entry("plain", text("message"));
     case "job.retrying":

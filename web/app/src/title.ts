@@ -1,5 +1,6 @@
 import type { Job } from "@herald/client";
 import { percent } from "./format";
+import { shareOf } from "./progress";
 import type { JobStore } from "./store";
 import { isUnderWay, type Uploads } from "./uploads";
 
@@ -50,7 +51,7 @@ export function followInTab(store: JobStore, uploads: Uploads, icon: HTMLLinkEle
 }
 
 function progressOf(job: Job): Progressing {
-  return { title: job.title, progress: job.progress };
+  return { title: job.title, progress: shareOf(job) };
 }
 
 function uploadsOf(uploads: Uploads): Progressing[] {

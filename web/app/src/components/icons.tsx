@@ -103,6 +103,25 @@ export const DownIcon = (p: IconProps): ReactElement => (
   </Icon>
 );
 
+export const CopyIcon = (p: IconProps): ReactElement => (
+  <Icon {...p}>
+    <rect x="5.5" y="5.5" width="8" height="8" rx="1.5" />
+    <path d="M10.5 5.5V4c0-.83-.67-1.5-1.5-1.5H4c-.83 0-1.5.67-1.5 1.5v5c0 .83.67 1.5 1.5 1.5h1.5" />
+  </Icon>
+);
+
+export const LinkIcon = (p: IconProps): ReactElement => (
+  <Icon {...p}>
+    <path d="M6.75 9.25a2.75 2.75 0 0 0 3.9 0l2-2a2.75 2.75 0 1 0-3.9-3.9l-.75.75M9.25 6.75a2.75 2.75 0 0 0-3.9 0l-2 2a2.75 2.75 0 1 0 3.9 3.9l.75-.75" />
+  </Icon>
+);
+
+export const FileIcon = (p: IconProps): ReactElement => (
+  <Icon {...p}>
+    <path d="M9 2.25H4.75c-.69 0-1.25.56-1.25 1.25v9c0 .69.56 1.25 1.25 1.25h6.5c.69 0 1.25-.56 1.25-1.25V5.75zM9 2.25v3.5h3.5" />
+  </Icon>
+);
+
 export const SunIcon = (p: IconProps): ReactElement => (
   <Icon {...p}>
     <circle cx="8" cy="8" r="2.75" />

@@ -1,7 +1,7 @@
 import type { Job } from "@herald/client";
 import type { ReactElement, ReactNode } from "react";
 import { useConnection, useTime } from "../desk";
-import { ago, count, elapsed, range, rangeLeft } from "../format";
+import { ago, count, elapsed, range, rangeLeft, sentence } from "../format";
 import { leftAt, usualAt } from "../progress";
 import { detail } from "../video";
 import { Countdown } from "./ticking";
@@ -34,13 +34,12 @@ export function JobFacts({ job }: { readonly job: Job }): ReactElement | null {
 }
 
 function noteOf(job: Job): ReactNode {
-  if (job.state === "cancelling") {
-    return job.external ? "Its worker is asked to stop." : "What is half done is removed.";
-  }
-  if (job.state !== "retrying" || job.retry_at === null) return job.message;
+  if (job.state === "cancelling") return "stops at the next safe point";
+  if (job.state !== "retrying") return job.message;
   return (
     <>
-      Next try <Countdown to={job.retry_at} after="any moment" />
+      Attempt {job.attempt + 1} of {job.max_attempts}, next try{" "}
+      {job.retry_at === null ? "any moment" : <Countdown to={job.retry_at} after="any moment" />}
     </>
   );
 }
@@ -55,12 +54,14 @@ function factsOf(job: Job): string[] {
   const speed = detail(job, "speed");
   const fps = detail(job, "fps");
   const facts: string[] = [];
+  if (job.steps.length === 0 && job.step !== "") facts.push(sentence(job.step));
   if (speed !== undefined && speed > 0) facts.push(`${speed.toFixed(1)}×`);
   if (fps !== undefined && fps > 0) facts.push(`${count(fps)} fps`);
   if (job.processed !== null) {
     const total = job.total === null ? "" : ` of ${count(Math.max(job.total, job.processed))}`;
     facts.push(`${count(job.processed)}${total} ${job.unit}`.trim());
   }
+  if (job.state === "running" && job.progress >= 1) facts.push("finishing");
   return facts;
 }
 

@@ -1,5 +1,6 @@
 import type { Job } from "@herald/client";
 import type { ReactElement } from "react";
+import { exportKind } from "../export";
 import { duration } from "../format";
 import { stateLabel } from "../progress";
 import { presetOf, videoResult } from "../video";
@@ -9,7 +10,8 @@ import { Ago, Elapsed } from "./ticking";
 
 /** What the job is, and for how long it has been as it is. */
 export function JobMeta({ job }: { readonly job: Job }): ReactElement {
-  const preset = usePresetTitle(presetOf(job));
+  const title = usePresetTitle(presetOf(job));
+  const preset = job.kind === "export" ? exportKind(job) : title;
   const result = videoResult(job);
   return (
     <p className="text-sm text-soft tabular-nums">
@@ -26,7 +28,7 @@ export function JobMeta({ job }: { readonly job: Job }): ReactElement {
         </>
       )}
       <Since job={job} />
-      {job.attempt > 1 && (
+      {job.attempt > 1 && job.state !== "retrying" && (
         <span className="whitespace-nowrap">
           <Dot />
           attempt {job.attempt} of {job.max_attempts}
@@ -47,7 +49,7 @@ function Since({ job }: { readonly job: Job }): ReactElement {
   if (job.state === "cancelling" && job.cancel_asked_at !== null) {
     return (
       <>
-        {stateLabel(job)}, asked to <Elapsed since={Date.parse(job.cancel_asked_at)} /> ago
+        {stateLabel(job)}, cancel requested <Elapsed since={Date.parse(job.cancel_asked_at)} /> ago
       </>
     );
   }

@@ -1,7 +1,10 @@
-import type { Job, StreamState } from "@herald/client";
+import type { Job, JobKind, StreamState } from "@herald/client";
+import { act } from "react";
 import { describe, expect, test, vi } from "vitest";
-import { after, click, button, deskOf, estimate, jobOf, noon, render } from "../testing";
+import { SessionContext } from "../desk";
+import { after, click, button, deskOf, estimate, idOf, jobOf, noon, render } from "../testing";
 import { JobView } from "./job-view";
+import { nothingYet, PresetsContext } from "./presets";
 
 /** Shows the job as it is some milliseconds after noon, and returns its words. */
 function textOf(job: Job, at = 0, connection: StreamState = "live"): string {
@@ -73,8 +76,43 @@ describe("a running job", () => {
 
 test("a job that is asked to stop tells for how long", () => {
   const text = textOf(jobOf({ state: "cancelling", cancel_asked_at: after(-12_000), external: true }));
-  expect(text).toContain("Stopping, asked to 12 s ago");
-  expect(text).toContain("Its worker is asked to stop.");
+  expect(text).toContain("Stopping, cancel requested 12 s ago");
+  expect(text).toContain("stops at the next safe point");
+});
+
+test("a job is not shown to be done before its success is recorded", () => {
+  const text = textOf(jobOf({ progress: 1 }));
+  expect(text).toContain("99 %");
+  expect(text).toContain("finishing");
+  expect(text).not.toContain("100 %");
+});
+
+test("of many steps, the one under way has a name", () => {
+  const steps = Array.from({ length: 12 }, (_, i) => ({
+    name: `part ${String(i + 1)}`,
+    weight: 1,
+    ...(i < 3 ? { started_at: after(-9000), finished_at: after(-8000) } : i === 3 ? { started_at: after(-8000) } : {}),
+  }));
+  expect(textOf(jobOf({ kind: "build", steps, step: "part 4" }))).toContain("Step 4 of 12: Part 4");
+});
+
+test("a job without a plan tells its step, its count and what it says", () => {
+  const text = textOf(
+    jobOf({ kind: "import", steps: [], step: "rows", processed: 412, total: 900, unit: "rows", message: "order 77" }),
+  );
+  expect(text).toContain("Rows");
+  expect(text).toContain("412 of 900 rows·order 77");
+});
+
+test("files that are no longer kept are not offered", () => {
+  const result = {
+    artifacts: [{ id: "a", kind: "video", name: "clip.mp4", url: "/api/artifacts/a/clip.mp4", size: 1 }],
+  };
+  const text = textOf(
+    jobOf({ state: "succeeded", progress: 1, finished_at: noon, result, artifacts_expired_at: noon }),
+  );
+  expect(text).toContain("Its files are no longer kept.");
+  expect(text).not.toContain("Download");
 });
 
 test("a queued job shows no number, since nothing is known", () => {
@@ -89,7 +127,7 @@ test("a retrying job tells why and when", () => {
   const text = textOf(jobOf({ state: "retrying", error: "ffmpeg was killed", retry_at: after(28_000) }));
   expect(text).toContain("Attempt 1 of 3 failed");
   expect(text).toContain("ffmpeg was killed");
-  expect(text).toContain("Next try in 0:28");
+  expect(text).toContain("Attempt 2 of 3, next try in 0:28");
 });
 
 test("a failed job shows the whole error", () => {
@@ -114,6 +152,47 @@ describe("what can be done", () => {
     await click(button(container, "Cancel clip.mov"));
     expect(cancelJob).toHaveBeenCalledWith(jobOf().id);
     expect(desk.store.job(jobOf().id)).toEqual(cancelling);
+  });
+
+  test("a cancel shows at once, and is taken back when it is refused", async () => {
+    let refuse: (err: Error) => void = () => undefined;
+    const cancelJob = vi.fn(() => new Promise<Job>((_, reject) => (refuse = reject)));
+    const { desk, container } = actions(jobOf(), { cancelJob });
+    desk.store.put(jobOf());
+    await click(button(container, "Cancel clip.mov"));
+    expect(desk.store.job(jobOf().id)?.state).toBe("cancelling");
+    desk.store.move(jobOf({ version: 6, progress: 0.5 }));
+    expect(desk.store.job(jobOf().id)).toMatchObject({ state: "cancelling", progress: 0.5 });
+    await act(async () => {
+      refuse(new TypeError("network"));
+      await Promise.resolve();
+    });
+    expect(desk.store.job(jobOf().id)?.state).toBe("running");
+    expect(container.querySelector("[role=alert]")?.textContent).toBe("Herald cannot be reached.");
+  });
+
+  test("only its owner can change a job, and the button says so", async () => {
+    const cancelJob = vi.fn();
+    const { desk } = deskOf({ cancelJob });
+    const session = { user: "sue", roles: ["support"], expires_at: noon };
+    const view = <JobView job={jobOf()} heading="clip.mov" open={false} onOpen={() => undefined} />;
+    const container = render(<SessionContext value={session}>{view}</SessionContext>, desk);
+    await click(button(container, "Cancel clip.mov"));
+    expect(cancelJob).not.toHaveBeenCalled();
+    expect(container.querySelector("[role=tooltip]")?.textContent).toBe("Only its owner can cancel it.");
+  });
+
+  test("a job is run again with what it was started with, and gone to", async () => {
+    const startJob = vi.fn(() => Promise.resolve(jobOf({ id: idOf(2), state: "queued", version: 1 })));
+    const { desk } = deskOf({ startJob });
+    const job = jobOf({ state: "failed", finished_at: noon });
+    const presets = { ...nothingYet, status: "ready" as const, kinds: [{ name: "video" } as JobKind] };
+    const view = <JobView job={job} heading="clip.mov" open full onOpen={() => undefined} />;
+    const container = render(<PresetsContext value={presets}>{view}</PresetsContext>, desk);
+    await click(button(container, "Run again clip.mov"));
+    expect(startJob).toHaveBeenCalledExactlyOnceWith({ kind: "video", title: "clip.mov", args: job.args });
+    expect(location.pathname).toBe(`/jobs/${idOf(2)}`);
+    expect(desk.store.job(idOf(2))?.state).toBe("queued");
   });
 
   test("a job that stops already cannot be cancelled, and the button says why", async () => {

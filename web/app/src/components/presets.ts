@@ -1,4 +1,4 @@
-import type { HeraldClient } from "@herald/client";
+import type { HeraldClient, JobKind } from "@herald/client";
 import { createContext, useCallback, useContext, useEffect, useState } from "react";
 import { messageOf } from "../live";
 import { type Preset, presetsOf } from "../presets";
@@ -8,10 +8,13 @@ export interface Presets {
   readonly status: "loading" | "ready" | "failed";
   readonly error: string;
   readonly presets: readonly Preset[];
+  /** The kinds of job that its workers do. */
+  readonly kinds: readonly JobKind[];
   readonly maxUploadBytes: number;
 }
 
-const nothingYet: Presets = { status: "loading", error: "", presets: [], maxUploadBytes: Infinity };
+/** What is known before the server has said anything. */
+export const nothingYet: Presets = { status: "loading", error: "", presets: [], kinds: [], maxUploadBytes: Infinity };
 
 export const PresetsContext = createContext<Presets>(nothingYet);
 
@@ -25,7 +28,8 @@ export function useLoadedPresets(client: HeraldClient): [Presets, () => void] {
       (answer) => {
         if (!current) return;
         const presets = presetsOf(answer.kinds);
-        setPresets({ status: "ready", error: "", presets, maxUploadBytes: answer.max_upload_bytes });
+        const { kinds, max_upload_bytes: maxUploadBytes } = answer;
+        setPresets({ status: "ready", error: "", presets, kinds, maxUploadBytes });
       },
       (err: unknown) => {
         if (current) setPresets({ ...nothingYet, status: "failed", error: messageOf(err) });
@@ -44,6 +48,12 @@ export function useLoadedPresets(client: HeraldClient): [Presets, () => void] {
 /** A preset's title, or its name when the server does not offer it any more. */
 export function usePresetTitle(name: string): string {
   return useContext(PresetsContext).presets.find((p) => p.name === name)?.title ?? name;
+}
+
+/** The title of a step of a kind of job; undefined for one that the server does not describe. */
+export function useStepTitle(kind: string): (step: string) => string | undefined {
+  const steps = useContext(PresetsContext).kinds.find((k) => k.name === kind)?.steps;
+  return useCallback((step) => steps?.find((s) => s.name === step)?.title, [steps]);
 }
 
 const key = "herald.preset";

@@ -2,26 +2,54 @@ import type { Job } from "@herald/client";
 import type { ReactElement } from "react";
 import { duration, sentence } from "../format";
 import { type Part, partsOf } from "../progress";
+import { useStepTitle } from "./presets";
 import { Elapsed } from "./ticking";
 
 /** The job's plan, a segment for each step with the time it took. */
 export function StepLine({ job }: { readonly job: Job }): ReactElement | null {
   const parts = partsOf(job);
+  const title = useStepTitle(job.kind);
   if (parts.length === 0) return null;
+  const named = parts.length <= mostNamed;
   return (
-    <ol aria-label="Steps" className="grid auto-cols-fr grid-flow-col gap-1.5 text-xs">
-      {parts.map((part) => (
-        <li key={part.name} aria-current={part.state === "under way" ? "step" : undefined} className="min-w-0">
-          <Segment part={part} ended={job.state === "failed" || job.state === "cancelled"} />
-          <div className={`mt-1.5 truncate ${part.state === "waiting" ? "text-faint" : "text-ink"}`}>
-            {sentence(part.name)}
-          </div>
-          <div className="h-4.5 truncate text-faint tabular-nums">
-            <Taken part={part} />
-          </div>
-        </li>
-      ))}
-    </ol>
+    <div className="text-xs">
+      <ol aria-label="Steps" className={`grid auto-cols-fr grid-flow-col ${named ? "gap-1.5" : "gap-0.5"}`}>
+        {parts.map((part) => (
+          <li key={part.name} aria-current={part.state === "under way" ? "step" : undefined} className="min-w-0">
+            <Segment part={part} ended={job.state === "failed" || job.state === "cancelled"} />
+            <div className={named ? "" : "sr-only"}>
+              <div className={`mt-1.5 truncate ${part.state === "waiting" ? "text-faint" : "text-ink"}`}>
+                {title(part.name) ?? sentence(part.name)}
+              </div>
+              <div className="h-4.5 truncate text-faint tabular-nums">
+                <Taken part={part} />
+              </div>
+            </div>
+          </li>
+        ))}
+      </ol>
+      {!named && <Present parts={parts} />}
+    </div>
+  );
+}
+
+/** More steps than that leave no room for their names. */
+const mostNamed = 6;
+
+/** Of many steps, the name of the one that the job is at. */
+function Present({ parts }: { readonly parts: readonly Part[] }): ReactElement | null {
+  const at = parts.findIndex((p) => p.state === "under way" || p.state === "stopped");
+  const part = parts[at];
+  if (part === undefined) return null;
+  return (
+    <p aria-hidden="true" className="mt-1.5 flex gap-2">
+      <span className="truncate">
+        Step {at + 1} of {parts.length}: {sentence(part.name)}
+      </span>
+      <span className="text-faint tabular-nums">
+        <Taken part={part} />
+      </span>
+    </p>
   );
 }
 

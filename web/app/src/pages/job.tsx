@@ -1,34 +1,40 @@
 import type { Job } from "@herald/client";
-import { type ReactElement, type ReactNode, useEffect, useRef, useState } from "react";
+import {
+  lazy,
+  type ReactElement,
+  type ReactNode,
+  Suspense,
+  useCallback,
+  useEffect,
+  useMemo,
+  useRef,
+  useState,
+  useSyncExternalStore,
+} from "react";
+import { Details } from "../components/details";
 import { Files } from "../components/files";
+import { History, useHistory } from "../components/history";
 import { BackIcon } from "../components/icons";
 import { JobView } from "../components/job-view";
+import { Json } from "../components/json";
 import { Link } from "../components/link";
-import { Timeline } from "../components/timeline";
-import { useDesk, useJob } from "../desk";
-import { instant } from "../format";
+import { NoJob } from "../components/no-job";
+import { Panel } from "../components/panel";
+import { StepTimeline } from "../components/step-timeline";
+import { useConnection, useDesk, useJob } from "../desk";
+import { exportResult } from "../export";
 import { messageOf } from "../live";
 import { ShareButton } from "../share/share-button";
-import { sourceOf, videoResult } from "../video";
+import { videoResult } from "../video";
+import { useMadeFiles } from "./made-files";
+
+const CurveView = lazy(() => import("../components/curve-view"));
+const ExportView = lazy(() => import("../components/export-result"));
 
 /** One job with all that is known of it. */
 export function JobPage({ id }: { readonly id: string }): ReactElement {
   const job = useJob(id);
-  const { live, store } = useDesk();
-  const [missing, setMissing] = useState("");
-
-  useEffect(() => {
-    if (store.job(id) !== undefined) return;
-    live.read(id).then(
-      () => {
-        if (store.job(id) === undefined) setMissing("There is no such job. It may have been deleted.");
-      },
-      (err: unknown) => {
-        setMissing(messageOf(err));
-      },
-    );
-  }, [id, live, store]);
-
+  const { gone, error, again } = useReading(id);
   return (
     <>
       <nav aria-label="Back">
@@ -38,15 +44,36 @@ export function JobPage({ id }: { readonly id: string }): ReactElement {
         </Link>
       </nav>
       {job !== undefined && <ShareButton job={job} />}
-      {job !== undefined && <JobDetail job={job} />}
-      {job === undefined && missing !== "" && <h1 className="py-14 text-center text-soft">{missing}</h1>}
-      {job === undefined && missing === "" && (
-        <div aria-busy="true" className="h-48 animate-pulse rounded-2xl bg-card ring-1 ring-line">
-          <p className="sr-only">Reading the job</p>
-        </div>
-      )}
+      {job === undefined ? <NoJob gone={gone} error={error} onAgain={again} /> : <JobDetail job={job} />}
     </>
   );
+}
+
+/** Reads the job unless the stream keeps it true already, and again when there is a connection again. */
+function useReading(id: string): { gone: boolean; error: string; again: () => void } {
+  const { live, store } = useDesk();
+  const connected = useConnection() === "live";
+  const [error, setError] = useState("");
+  const subscribe = useCallback((changed: () => void) => store.subscribeJob(id, changed), [store, id]);
+  const gone = useSyncExternalStore(subscribe, () => store.isGone(id));
+  const again = useCallback(() => {
+    setError("");
+    live.read(id).catch((err: unknown) => {
+      setError(messageOf(err));
+    });
+  }, [live, id]);
+  useEffect(() => {
+    if (store.job(id) !== undefined && connected) return;
+    live.read(id).then(
+      () => {
+        setError("");
+      },
+      (err: unknown) => {
+        setError(messageOf(err));
+      },
+    );
+  }, [id, live, store, connected]);
+  return { gone, error, again };
 }
 
 function JobDetail({ job }: { readonly job: Job }): ReactElement {
@@ -55,6 +82,7 @@ function JobDetail({ job }: { readonly job: Job }): ReactElement {
   useEffect(() => {
     heading.current?.focus();
   }, []);
+  const { log, state, chapters, starts } = useHistory(job);
   const title = (
     <h1 ref={heading} tabIndex={-1} className="text-lg leading-6 font-semibold break-words outline-none">
       {job.title}
@@ -62,55 +90,68 @@ function JobDetail({ job }: { readonly job: Job }): ReactElement {
   );
   return (
     <>
-      <JobView job={job} heading={title} open={open} onOpen={setOpen} />
-      <div className="grid items-start gap-3 md:grid-cols-[1fr_20rem]">
-        <Panel title="What happened">
-          <Timeline job={job} />
-        </Panel>
-        <div className="space-y-3">
+      <JobView
+        job={job}
+        heading={title}
+        open={open}
+        onOpen={setOpen}
+        full
+        steps={<StepTimeline job={job} events={state.events} />}
+      />
+      <Outcome job={job} />
+      <div className="grid items-start gap-5 md:grid-cols-[1fr_18rem]">
+        <div className="min-w-0 space-y-5">
+          {job.attempt > 0 && (
+            <Suspense>
+              <CurveView job={job} starts={starts} />
+            </Suspense>
+          )}
+          <Panel title="What happened">
+            <History job={job} log={log} state={state} chapters={chapters} />
+          </Panel>
+        </div>
+        <div className="min-w-0 space-y-5">
           <Panel title="Details">
             <Details job={job} />
           </Panel>
-          {(videoResult(job)?.artifacts.length ?? 0) > 0 && (
-            <Panel title="Files">
-              <Files artifacts={videoResult(job)?.artifacts ?? []} />
-            </Panel>
-          )}
+          <MadeFiles job={job} />
         </div>
       </div>
     </>
   );
 }
 
-function Panel({ title, children }: { readonly title: string; readonly children: ReactNode }): ReactElement {
+/** What a job came to, unless its head shows it already. */
+function Outcome({ job }: { readonly job: Job }): ReactNode {
+  const exported = useMemo(() => exportResult(job), [job]);
+  if (job.state !== "succeeded" || job.artifacts_expired_at !== undefined) return null;
+  if (exported !== undefined) {
+    return (
+      <Panel title="Result">
+        <Suspense fallback={<div aria-busy="true" className="h-60 animate-pulse rounded-lg bg-well" />}>
+          <ExportView result={exported} />
+        </Suspense>
+      </Panel>
+    );
+  }
+  if (videoResult(job) !== undefined || isNothing(job.result)) return null;
   return (
-    <section aria-label={title} className="rounded-2xl bg-card p-4 ring-1 ring-line sm:p-5">
-      <h2 className="mb-3 text-sm font-medium text-soft">{title}</h2>
-      {children}
-    </section>
+    <Panel title="Result">
+      <Json value={job.result} label="Result" />
+    </Panel>
   );
 }
 
-function Details({ job }: { readonly job: Job }): ReactElement {
-  const rows: [string, string][] = [
-    ["Source", sourceOf(job)],
-    ["Created", instant(job.created_at)],
-    ["Started", job.started_at === null ? "" : instant(job.started_at)],
-    ["Ended", job.finished_at === null ? "" : instant(job.finished_at)],
-    ["Attempt", job.attempt === 0 ? "" : `${String(job.attempt)} of ${String(job.max_attempts)}`],
-    ["Worker", job.worker],
-    ["Id", job.id],
-  ];
+function isNothing(result: unknown): boolean {
+  return result === null || result === undefined || (typeof result === "object" && Object.keys(result).length === 0);
+}
+
+function MadeFiles({ job }: { readonly job: Job }): ReactElement | null {
+  const files = useMadeFiles(job);
+  if (files.length === 0) return null;
   return (
-    <dl className="grid grid-cols-[auto_1fr] gap-x-4 gap-y-1.5 text-sm">
-      {rows
-        .filter(([, value]) => value !== "")
-        .map(([name, value]) => (
-          <div key={name} className="contents">
-            <dt className="text-soft">{name}</dt>
-            <dd className="break-words tabular-nums">{value}</dd>
-          </div>
-        ))}
-    </dl>
+    <Panel title="Files">
+      <Files artifacts={files} />
+    </Panel>
   );
 }

@@ -4,9 +4,11 @@ import { Announcer } from "../components/announcer";
 import { ConnectionBadge, ConnectionNotice } from "../components/connection";
 import { Files } from "../components/files";
 import { ThemeSwitch } from "../components/header";
+import { History, useHistory } from "../components/history";
 import { Mark } from "../components/icons";
 import { JobView } from "../components/job-view";
-import { Timeline } from "../components/timeline";
+import { Panel } from "../components/panel";
+import { StepTimeline } from "../components/step-timeline";
 import { DeskContext, openDesk, useDesk, useJob } from "../desk";
 import { UnreachablePage } from "../pages/unreachable";
 import { followInTab } from "../title";
@@ -151,6 +153,7 @@ function SharedJob({ id }: { readonly id: string }): ReactElement {
 function Detail({ job }: { readonly job: Job }): ReactElement {
   const [open, setOpen] = useState(true);
   const files = videoResult(job)?.artifacts ?? [];
+  const { log, state, chapters } = useHistory(job);
   return (
     <>
       <JobView
@@ -158,10 +161,11 @@ function Detail({ job }: { readonly job: Job }): ReactElement {
         heading={<h1 className="text-lg leading-6 font-semibold break-words">{job.title}</h1>}
         open={open}
         onOpen={setOpen}
+        steps={<StepTimeline job={job} events={state.events} />}
       />
       <div className={files.length === 0 ? "" : "grid items-start gap-3 md:grid-cols-[1fr_20rem]"}>
         <Panel title="What happened">
-          <Timeline job={job} />
+          <History job={job} log={log} state={state} chapters={chapters} />
         </Panel>
         {files.length > 0 && (
           <Panel title="Files">
@@ -170,14 +174,5 @@ function Detail({ job }: { readonly job: Job }): ReactElement {
         )}
       </div>
     </>
-  );
-}
-
-function Panel({ title, children }: { readonly title: string; readonly children: ReactNode }): ReactElement {
-  return (
-    <section aria-label={title} className="rounded-2xl bg-card p-4 ring-1 ring-line sm:p-5">
-      <h2 className="mb-3 text-sm font-medium text-soft">{title}</h2>
-      {children}
-    </section>
   );
 }
