@@ -340,7 +340,7 @@ func TestATimelineFromBothEnds(t *testing.T) {
 	if got := s.walk(t, demo, path+"?limit=4&order=desc", func() {}); len(got) != 6 || got[0].Type != "job.failed" {
 		t.Errorf("from the newest: %v", seqsOf(got))
 	}
-	if got := s.walk(t, demo, path+"?limit=1&type=job.failed&type=job.start*", func() {}); len(got) != 2 || got[1].Type != "job.failed" {
+	if got := s.walk(t, demo, path+"?limit=1&type=job.failed&type=job.started", func() {}); len(got) != 2 || got[1].Type != "job.failed" {
 		t.Errorf("two types alone: %v", seqsOf(got))
 	}
 	if p := get[page](t, s, demo, path+"?errors=true"); len(p.Events) != 1 || p.Events[0].Type != "job.failed" {
