@@ -2,6 +2,7 @@ import { fileURLToPath } from "node:url";
 import { expect, type Page } from "@playwright/test";
 import { test } from "./herald";
 import { card, expectBadge, makeTestVideo, signIn, writeNotes } from "./page";
+import { Shop } from "./shop";
 
 const folder = fileURLToPath(new URL("../../../docs/screens/", import.meta.url));
 
@@ -45,4 +46,55 @@ test("the page at work, on a desk and on a phone", async ({ herald, page }, test
   await page.goto(link);
   await expect(page.getByText("Finished")).toBeVisible();
   await shoot(page, "shared", true);
+});
+
+test("the support desk, light and dark, on a desk and on a phone", async ({ herald, page, browser, request }) => {
+  const shop = await Shop.create(herald, request);
+  await page.setViewportSize({ width: 1200, height: 860 });
+  await page.emulateMedia({ reducedMotion: "reduce" });
+  for (const user of ["alice", "bob"]) {
+    const theirs = await browser.newPage();
+    await signIn(theirs, await herald.linkFor(user));
+    await shop.tell(user, "notification.payment", {
+      payment_id: "p-1",
+      status: "succeeded",
+      amount: "24.00",
+      currency: "EUR",
+    });
+  }
+  await shop.fail("alice", "Tickets for Saturday", "printer press-2: no paper in tray 2");
+  await shop.fail("carol", "Badges", "printer press-1: the ink is dry");
+  await signIn(page, await herald.linkFor("root", "admin"));
+  const video = await makeTestVideo(page, "5 s");
+  await expect(video).toHaveAttribute("data-state", "succeeded", { timeout: 60_000 });
+
+  await page.goto(`http://${herald.address}/support`);
+  const failed = page.getByRole("listitem").filter({ hasText: "no paper in tray 2" }).first();
+  await shoot(page, "support");
+  await failed.getByRole("button").first().click();
+  await expect(failed.getByText("What became of it")).toBeVisible();
+  await failed.getByRole("button", { name: "Explain" }).click();
+  await expect(failed.getByText(/was (not )?sent it\./)).toBeVisible();
+  await failed.scrollIntoViewIfNeeded();
+  await shoot(page, "support-event");
+  await page.goto(`http://${herald.address}/support/connections`);
+  await expect(page.getByRole("listitem").filter({ hasText: "alice" })).toBeVisible();
+  await shoot(page, "support-connections");
+
+  await page.emulateMedia({ colorScheme: "dark" });
+  await page.goto(`http://${herald.address}/support/live`);
+  await expect(page.locator("[data-tail=live]")).toBeVisible();
+  await expect(page.getByRole("listitem").first()).toBeVisible();
+  await shop.tell("bob", "notification.payment", {
+    payment_id: "p-2",
+    status: "failed",
+    amount: "9.50",
+    currency: "EUR",
+  });
+  await expect(page.getByRole("listitem").first().getByRole("link", { name: "bob" })).toBeVisible();
+  await shoot(page, "support-live-dark");
+  await page.setViewportSize({ width: 390, height: 844 });
+  await page.goto(`http://${herald.address}/support?problems=true`);
+  await expect(page.getByRole("listitem").first()).toBeVisible();
+  await shoot(page, "support-phone-dark");
 });

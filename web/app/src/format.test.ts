@@ -10,6 +10,7 @@ import {
   range,
   rangeLeft,
   sentence,
+  shortTime,
   timeLeft,
 } from "./format";
 
@@ -145,4 +146,17 @@ test.each([
 
 test("sentence makes words of a name", () => {
   expect(sentence("two_pass-encode")).toBe("Two pass encode");
+});
+
+describe("shortTime", () => {
+  const days = (n: number) => new Date(Date.now() - n * 86_400_000);
+
+  test("of today is the time of day", () => {
+    expect(shortTime(days(0).toISOString())).toMatch(/^\d{1,2}:\d\d:\d\d/);
+  });
+
+  test("of another day has the day, and of another year the year", () => {
+    expect(shortTime(days(2).toISOString())).toMatch(/\w{3}.*, \d{1,2}:\d\d:\d\d/);
+    expect(shortTime("2001-02-03T12:00:00Z")).toContain("2001");
+  });
 });

@@ -122,6 +122,15 @@ export function clockTime(iso: string): string {
   return new Date(iso).toLocaleTimeString(undefined, { timeStyle: "medium" });
 }
 
+/** A time in the reader's zone, to the second; its day too unless that is today's. */
+export function shortTime(iso: string): string {
+  const at = new Date(iso);
+  if (at.toDateString() === new Date().toDateString()) return clockTime(iso);
+  const year = at.getFullYear() === new Date().getFullYear() ? {} : { year: "numeric" as const };
+  const day = at.toLocaleDateString(undefined, { day: "numeric", month: "short", ...year });
+  return `${day}, ${clockTime(iso)}`;
+}
+
 /** An identifier in lower case as the first word of a sentence: "mp4_video" is "Mp4 video". */
 export function sentence(name: string): string {
   const words = name.replaceAll(/[_-]+/g, " ");

@@ -3,7 +3,10 @@ import type { ReactElement } from "react";
 import { Link } from "../components/link";
 import { usePath } from "../router";
 import { isSupport } from "../session";
+import { ConnectionsPage } from "./connections-page";
+import { LivePage } from "./live-page";
 import { parsePlace, type Place } from "./place";
+import { SearchPage } from "./search-page";
 import { Shell } from "./shell";
 
 /** The support desk: whoever may not look into others' things is told who may. */
@@ -17,11 +20,14 @@ export default function SupportDesk({ session }: { readonly session: Session }):
   );
 }
 
-function SupportPage({ place }: { readonly place: Place; readonly session: Session }): ReactElement {
+function SupportPage({ place, session }: { readonly place: Place; readonly session: Session }): ReactElement {
   switch (place.name) {
     case "search":
+      return <SearchPage session={session} />;
     case "live":
+      return <LivePage />;
     case "connections":
+      return <ConnectionsPage session={session} />;
     case "job":
     case "user":
     case "then":
