@@ -280,6 +280,7 @@ const (
 
 	JobArtifactsExpired = "job.artifacts_expired" // the files it made are no longer kept
 
+	JobAbsent       = "job.absent"        // a try to tell the job's owner, who was away, how it has ended
 	JobShared       = "job.shared"        // there is a link that shows the job
 	JobShareOpened  = "job.share_opened"  // somebody has come by the link for the first time
 	JobShareRevoked = "job.share_revoked" // the link shows nothing any more

@@ -1,10 +1,16 @@
 package app
 
 import (
+	"bytes"
 	"fmt"
+	"os"
 
+	"herald/internal/absent"
 	"herald/internal/callback"
+	"herald/internal/config"
 	"herald/internal/job"
+	"herald/internal/mailer"
+	"herald/internal/worker"
 )
 
 // callbacks is how callbacks are sent; nil when they are not.
@@ -19,6 +25,49 @@ func (n *Node) callbacks() (*callback.Config, error) {
 	return &callback.Config{
 		Secrets: secrets, Rules: callback.Rules{Allow: n.config.CallbackAllow, HTTP: n.config.CallbackHTTP},
 	}, nil
+}
+
+// absentRule is who is absent, and how they are told.
+func absentRule(c config.Config) absent.Rule {
+	r := absent.Rule{After: c.AbsentAfter}
+	if c.AbsentURL != "" {
+		r.Media = append(r.Media, job.ByWebhook)
+	}
+	if c.AbsentMailTo != "" {
+		r.Media = append(r.Media, job.ByMail)
+	}
+	return r
+}
+
+// absences is what tells absent users.
+func absences(c config.Config) (by worker.Absences, err error) {
+	if c.AbsentURL != "" {
+		secrets, err := callback.ParseSecrets(c.AbsentSecret)
+		if err != nil {
+			return by, fmt.Errorf("HERALD_ABSENT_SECRET: %w", err)
+		}
+		rules := callback.Rules{Allow: c.CallbackAllow, HTTP: c.CallbackHTTP}
+		if err := rules.CheckURL(c.AbsentURL); err != nil {
+			return by, fmt.Errorf("--absent-url: %w", err)
+		}
+		by.URL, by.Webhook = c.AbsentURL, callback.NewSender(callback.Config{Secrets: secrets, Rules: rules})
+	}
+	if c.AbsentMailTo != "" {
+		m := mailer.Config{
+			Addr: c.SMTPAddr, Security: c.SMTPSecurity, User: c.SMTPUser, From: c.MailFrom, To: c.AbsentMailTo, PublicURL: c.PublicURL,
+		}
+		if c.SMTPPasswordFile != "" {
+			password, err := os.ReadFile(c.SMTPPasswordFile)
+			if err != nil {
+				return by, fmt.Errorf("--smtp-password-file: %w", err)
+			}
+			m.Password = string(bytes.TrimSpace(password))
+		}
+		if by.Mail, err = mailer.New(m); err != nil {
+			return by, fmt.Errorf("--absent-mail-to: %w", err)
+		}
+	}
+	return by, nil
 }
 
 // checkCallback returns what checks a new job's callback address; nil when nobody

@@ -11,6 +11,7 @@ import (
 	"net/http"
 	"os"
 	"path/filepath"
+	"sync"
 	"syscall"
 	"time"
 
@@ -19,6 +20,7 @@ import (
 	_ "gocloud.dev/blob/fileblob" // the folder that blobs are kept in by default
 	_ "gocloud.dev/blob/s3blob"   // stores of objects
 
+	"herald/internal/absent"
 	"herald/internal/archive"
 	"herald/internal/auth"
 	"herald/internal/broker"
@@ -178,7 +180,13 @@ func (b *build) api(ctx context.Context, ready func(net.Addr)) error {
 	watch := progress.NewWatch(silence{b.db, b.queue}, b.log, progress.WatchConfig{
 		Lease: b.config.WorkerLease, Cancel: b.config.CancelTimeout,
 	})
-	sequencer := eventlog.NewSequencer(b.db, b.log, eventlog.Config{Metrics: eventlog.NewMetrics(metrics), Duty: watch.Run})
+	duty := func(ctx context.Context) {
+		var both sync.WaitGroup
+		both.Go(func() { watch.Run(ctx) })
+		both.Go(func() { absent.Watch(ctx, b.db, absentRule(b.config), b.log) })
+		both.Wait()
+	}
+	sequencer := eventlog.NewSequencer(b.db, b.log, eventlog.Config{Metrics: eventlog.NewMetrics(metrics), Duty: duty})
 	retention := eventlog.NewRetention(b.db, b.log, b.retention())
 	b.back = append(b.back, sequencer.Run, retention.Run, follower.Run, tracker.Run, publisher.Run)
 	b.front = append(b.front, fanout.Run, func(ctx context.Context) error {
@@ -236,6 +244,9 @@ func (b *build) worker() error {
 	}
 	if b.callbacks != nil {
 		config.Callbacks = callback.NewSender(*b.callbacks)
+	}
+	if config.Absences, err = absences(b.config); err != nil {
+		return err
 	}
 	pool, err := worker.NewPool(config)
 	if err != nil {

@@ -387,8 +387,8 @@ func TestAnyReaderMissesNothing(t *testing.T) {
 // life is what happens to a log and to one reader of it.
 type life struct {
 	follows []event.Topic
-	config broker.Config
-	rounds []round
+	config  broker.Config
+	rounds  []round
 }
 
 type round struct {

@@ -79,6 +79,17 @@ type Config struct {
 	CallbackAllow  Networks `help:"Networks that callbacks may go to though they are not public, or none." default:"none" env:"HERALD_CALLBACK_ALLOW" placeholder:"LIST"`
 	CallbackHTTP   bool     `name:"callback-http" help:"Whether callbacks may go to http as well as to https." env:"HERALD_CALLBACK_HTTP"`
 
+	AbsentAfter      time.Duration `help:"After how long a user is told by other ways how a job has ended, if nobody has acknowledged it; 0: never." default:"0" env:"HERALD_ABSENT_AFTER"`
+	AbsentURL        string        `name:"absent-url" help:"Where a signed webhook of it goes." env:"HERALD_ABSENT_URL" placeholder:"URL"`
+	AbsentSecret     string        `help:"What that webhook is signed with, whsec_ and base64." env:"HERALD_ABSENT_SECRET" placeholder:"SECRET"`
+	AbsentMailTo     string        `help:"Where a mail of it goes, such as {user}@example.org." env:"HERALD_ABSENT_MAIL_TO" placeholder:"ADDRESS"`
+	MailFrom         string        `help:"Who mails are from." env:"HERALD_MAIL_FROM" placeholder:"ADDRESS"`
+	SMTPAddr         string        `name:"smtp-addr" help:"Mail server that mails go by." env:"HERALD_SMTP_ADDR" placeholder:"HOST:PORT"`
+	SMTPSecurity     string        `name:"smtp-security" help:"How its connection is kept private: starttls, tls or none." enum:"starttls,tls,none" default:"starttls" env:"HERALD_SMTP_SECURITY"`
+	SMTPUser         string        `name:"smtp-user" help:"Whom Herald signs in to it as (default: it does not)." env:"HERALD_SMTP_USER" placeholder:"NAME"`
+	SMTPPasswordFile string        `name:"smtp-password-file" help:"With which password." env:"HERALD_SMTP_PASSWORD_FILE" placeholder:"FILE"`
+	PublicURL        string        `name:"public-url" help:"Where people reach Herald, for links in mails." env:"HERALD_PUBLIC_URL" placeholder:"URL"`
+
 	WebhookExample bool `kong:"-"` // whether the example source is there, for those who try Herald
 
 	LogLevel  string `help:"Least level logged: debug, info, warn or error." enum:"debug,info,warn,error" default:"info" env:"HERALD_LOG_LEVEL"`
@@ -120,7 +131,7 @@ func (c *Config) Complete() error {
 	if c.RetainAge < 0 {
 		return errors.New("--retain-age: want 0 or more, such as 90d")
 	}
-	return errors.Join(c.checkIssuer(), c.checkVideo(), c.checkStreams())
+	return errors.Join(c.checkIssuer(), c.checkVideo(), c.checkStreams(), c.checkAbsent())
 }
 
 // checkIssuer checks the settings of another issuer's tokens, as far as that can be

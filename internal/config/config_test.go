@@ -158,3 +158,31 @@ func FuzzBytes(f *testing.F) {
 		}
 	})
 }
+
+func TestAbsentSettings(t *testing.T) {
+	t.Parallel()
+	good := config.Config{
+		AbsentAfter: time.Hour, AbsentURL: "https://example.org/absent", AbsentSecret: "whsec_x", AbsentMailTo: "{user}@example.org",
+		SMTPAddr: "mail.example.org:587", MailFrom: "herald@example.org", SMTPUser: "herald", SMTPPasswordFile: "/f", SMTPSecurity: "tls",
+		PublicURL: "https://herald.example.org",
+	}
+	for name, change := range map[string]func(*config.Config){
+		"":                     func(*config.Config) {},
+		"--absent-after":       func(c *config.Config) { c.AbsentAfter = time.Second },
+		"--absent-url":         func(c *config.Config) { c.AbsentURL, c.AbsentMailTo, c.AbsentSecret = "", "", "" },
+		"HERALD_ABSENT_SECRET": func(c *config.Config) { c.AbsentSecret = "" },
+		"--smtp-addr":          func(c *config.Config) { c.SMTPAddr = "" },
+		"--mail-from":          func(c *config.Config) { c.MailFrom = "" },
+		"--smtp-password-file": func(c *config.Config) { c.SMTPPasswordFile = "" },
+		"--smtp-security":      func(c *config.Config) { c.SMTPSecurity = "none" },
+		"--public-url":         func(c *config.Config) { c.PublicURL = "herald.example.org" },
+	} {
+		c := good
+		c.DataDir, c.Addr, c.Workers, c.MaxUploadSize = t.TempDir(), "127.0.0.1:0", 1, 1
+		change(&c)
+		err := c.Complete()
+		if name == "" && err != nil || name != "" && (err == nil || !strings.Contains(err.Error(), name)) {
+			t.Errorf("%s: Complete() = %v", name, err)
+		}
+	}
+}

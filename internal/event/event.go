@@ -72,6 +72,7 @@ const (
 
 	JobArtifactsExpired Type = "job.artifacts_expired" // the files it made are no longer kept
 
+	JobAbsent       Type = "job.absent"        // a try to tell its owner, who was away, how it has ended; the job is as it was
 	JobShared       Type = "job.shared"        // there is a link that shows it; the job is as it was, as with the next two
 	JobShareOpened  Type = "job.share_opened"  // somebody has come by the link for the first time
 	JobShareRevoked Type = "job.share_revoked" // the link shows nothing any more

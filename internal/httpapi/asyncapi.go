@@ -45,6 +45,7 @@ func toldOfJobs() []told {
 		{event.JobFailed, "The job has ended, and not well.", whole},
 		{event.JobLateReport, "A worker has reported on an attempt that is over.", reflect.TypeFor[job.LateReport]()},
 		{event.JobDeleted, "The job is gone.", reflect.TypeFor[job.Deleted]()},
+		{event.JobAbsent, "Herald tries to tell the job's owner, who was away, how it has ended.", reflect.TypeFor[job.Absence]()},
 		{event.JobShared, "There is a link that shows the job.", reflect.TypeFor[job.Sharing]()},
 		{event.JobShareOpened, "Somebody has come by the link for the first time.", reflect.TypeFor[job.Sharing]()},
 		{event.JobShareRevoked, "The link shows nothing any more.", reflect.TypeFor[job.Sharing]()},

@@ -9,6 +9,7 @@ import (
 	"github.com/google/uuid"
 	"github.com/jackc/pgx/v5"
 
+	"herald/internal/event"
 	"herald/internal/job"
 	"herald/internal/postgres/dbsqlc"
 )
@@ -18,6 +19,20 @@ import (
 // no timeline.
 func (db *DB) RecordCallback(
 	ctx context.Context, id uuid.UUID, c job.Callback, complete func(ctx context.Context, tx pgx.Tx) error,
+) error {
+	return db.recordTry(ctx, id, func(j job.Job, now time.Time) (*event.Pending, error) { return j.CalledBack(c, now) }, complete)
+}
+
+// RecordAbsence records a try to tell an absent user in the same way.
+func (db *DB) RecordAbsence(
+	ctx context.Context, id uuid.UUID, a job.Absence, complete func(ctx context.Context, tx pgx.Tx) error,
+) error {
+	return db.recordTry(ctx, id, func(j job.Job, now time.Time) (*event.Pending, error) { return j.Absent(a, now) }, complete)
+}
+
+func (db *DB) recordTry(
+	ctx context.Context, id uuid.UUID, tell func(j job.Job, now time.Time) (*event.Pending, error),
+	complete func(ctx context.Context, tx pgx.Tx) error,
 ) error {
 	return db.inTx(ctx, func(tx pgx.Tx) error {
 		row, err := dbsqlc.New(tx).JobGetForUpdate(ctx, id)
@@ -31,7 +46,7 @@ func (db *DB) RecordCallback(
 		if err != nil {
 			return err
 		}
-		p, err := j.CalledBack(c, row.Now)
+		p, err := tell(j, row.Now)
 		if err == nil {
 			err = p.Check()
 		}

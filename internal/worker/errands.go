@@ -35,6 +35,7 @@ func (p *Pool) addErrands(workers *river.Workers) []*river.PeriodicJob {
 	if p.Callbacks != nil {
 		river.AddWorker(workers, &callbacks{pool: p})
 	}
+	river.AddWorker(workers, &absences{pool: p})
 	if p.Create == nil {
 		return nil
 	}

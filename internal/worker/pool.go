@@ -16,6 +16,7 @@ import (
 	"github.com/riverqueue/river/riverdriver/riverpgxv5"
 	"gocloud.dev/blob"
 
+	"herald/internal/absent"
 	"herald/internal/artifact"
 	"herald/internal/export"
 	"herald/internal/ffmpeg"
@@ -37,6 +38,9 @@ type Store interface {
 	StopNode(ctx context.Context, id string) error
 
 	RecordCallback(ctx context.Context, id uuid.UUID, c job.Callback, complete func(context.Context, pgx.Tx) error) error
+
+	RecordAbsence(ctx context.Context, id uuid.UUID, a job.Absence, complete func(context.Context, pgx.Tx) error) error
+	AbsenceOver(ctx context.Context, m absent.Message) (bool, error)
 
 	ExpireUploads(ctx context.Context, uploads, results time.Duration) ([]artifact.Artifact, error)
 	ExpireResults(ctx context.Context, age time.Duration) ([]artifact.Artifact, error)
@@ -61,6 +65,7 @@ type Config struct {
 	Workers int    // jobs worked at once
 
 	Callbacks Callbacks // sends callbacks; nil: they wait for a pool that does
+	Absences  Absences  // sends what absent users are told
 	Retention Retention // how long files are kept
 
 	// Create makes a job. With it, the pools make one that cleans up, now and then;

@@ -11,5 +11,6 @@ CREATE TABLE herald_queue.river_job (
     scheduled_at timestamptz NOT NULL,
     attempted_at timestamptz,
     attempted_by text[],
-    finalized_at timestamptz
+    finalized_at timestamptz,
+    args         jsonb NOT NULL
 );
