@@ -44,7 +44,7 @@ test("the page at work, on a desk and on a phone", async ({ herald, page }, test
   const link = await dialog.getByRole("textbox", { name: "Link" }).inputValue();
   await shoot(page, "share");
   await page.goto(link);
-  await expect(page.getByText("Finished")).toBeVisible();
+  await expect(page.getByRole("region", { name: "What happened" })).toContainText("Finished");
   await shoot(page, "shared", true);
 });
 

@@ -57,6 +57,8 @@ export function entryOf(event: LoggedEvent, stepTitle: (step: string) => string 
       return entry("warn", `A late report from attempt ${String(attempt)} was set aside`);
     case "job.artifacts_expired":
       return entry("plain", "Its files are no longer kept");
+    case "job.absent":
+      return absenceEntry(text("outcome"), text("medium"), text("error"), entry);
     case "job.shared":
       return entry("plain", "Shared by a link");
     case "job.share_opened":
@@ -67,6 +69,25 @@ export function entryOf(event: LoggedEvent, stepTitle: (step: string) => string 
       return callbackEntry(text("outcome"), text("host"), text("error"), entry);
     default:
       return entry("plain", event.type);
+  }
+}
+
+function absenceEntry(
+  outcome: string,
+  medium: string,
+  error: string,
+  entry: (tone: TimelineEntry["tone"], words: string, note?: string) => TimelineEntry,
+): TimelineEntry {
+  const way = medium === "mail" ? "a mail" : "a webhook";
+  switch (outcome) {
+    case "delivered":
+      return entry("good", `Nobody had seen the end, so ${way} told of it`);
+    case "came_back":
+      return entry("plain", `No need for ${way}: the end has been seen`);
+    case "given_up":
+      return entry("bad", `Gave up telling of the end by ${way}`, error);
+    default:
+      return entry("warn", `Could not tell of the end by ${way}; another try follows`, error);
   }
 }
 

@@ -217,6 +217,22 @@ export interface Shared {
   readonly expires_at: string;
 }
 
+/** One try to tell a user, who was absent, how a job has ended. */
+export interface AbsenceTry {
+  readonly id: string;
+  readonly message_id: string;
+  readonly user: string;
+  readonly seq: number;
+  readonly told: string;
+  readonly medium: "webhook" | "mail";
+  readonly try: number;
+  readonly outcome: "delivered" | "retrying" | "given_up" | "came_back";
+  readonly status: number;
+  readonly duration_ms: number;
+  readonly error: string;
+  readonly next_at: string | null;
+}
+
 /** What happened to a job. */
 export type JobEvent =
   | LogEvent<"job.progress" | "job.message", Moving>
@@ -237,6 +253,7 @@ export type JobEvent =
   | LogEvent<"job.deleted", { readonly id: string; readonly version: number }>
   | LogEvent<"job.late_report", { readonly id: string; readonly attempt: number }>
   | LogEvent<"job.callback", CallbackTry>
+  | LogEvent<"job.absent", AbsenceTry>
   | LogEvent<"job.shared" | "job.share_opened" | "job.share_revoked", Sharing>
   | LogEvent<`notification.${string}`>;
 

@@ -10,7 +10,7 @@ export function ShareButton({ job }: { readonly job: Job }): ReactElement {
   const [open, setOpen] = useState(false);
   const title = useId();
   return (
-    <div className="-mt-10 flex justify-end">
+    <div className="-mt-12.5 flex justify-end">
       <Button
         look="quiet"
         aria-haspopup="dialog"
