@@ -22,7 +22,9 @@ test("the page at work, on a desk and on a phone", async ({ herald, page }, test
 
   const running = await makeTestVideo(page, "1 min");
   await expect(running).toContainText(/\d fps.*left/, { timeout: 60_000 });
-  await expect(running.getByRole("progressbar").first()).toHaveAttribute("aria-valuenow", /^[3-9]\d/);
+  await expect(running.getByRole("progressbar").first()).toHaveAttribute("aria-valuenow", /^[3-9]\d/, {
+    timeout: 60_000,
+  });
   await shoot(page, "running");
   await page.setViewportSize({ width: 390, height: 844 });
   await page.emulateMedia({ colorScheme: "dark" });
@@ -36,7 +38,15 @@ test("the page at work, on a desk and on a phone", async ({ herald, page }, test
   await done.getByRole("link").first().click();
   await expect(page.getByText("What happened")).toBeVisible();
   await shoot(page, "job", true);
+});
 
+test("a job that is shared", async ({ herald, page }) => {
+  await page.setViewportSize({ width: 1200, height: 760 });
+  await signIn(page, herald.link);
+  await page.emulateMedia({ reducedMotion: "reduce" });
+  const done = await makeTestVideo(page, "5 s");
+  await expect(done).toHaveAttribute("data-state", "succeeded", { timeout: 60_000 });
+  await done.getByRole("link").first().click();
   await page.getByRole("button", { name: "Share" }).click();
   const dialog = page.getByRole("dialog");
   await dialog.getByRole("checkbox").check();
