@@ -15,3 +15,19 @@ func PolicyTable() string {
 	}
 	return table
 }
+
+// MostRemembered is how many tokens are remembered.
+const MostRemembered = mostRemembered
+
+// Remembered is how many tokens the Verifier remembers.
+func (v *Verifier) Remembered() int {
+	v.known.mu.RLock()
+	defer v.known.mu.RUnlock()
+	return len(v.known.younger) + len(v.known.older)
+}
+
+// Remembers reports whether the Verifier remembers the token.
+func (v *Verifier) Remembers(token string) bool {
+	_, ok := v.known.recall(HashOf(token), v.issuer.fetched())
+	return ok
+}

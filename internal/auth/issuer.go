@@ -57,6 +57,15 @@ func NewIssuer(c IssuerConfig) (*Issuer, error) {
 	return &Issuer{config: c, parser: parser}, nil
 }
 
+// fetched are the keys that are known of those that are fetched: others, whenever
+// they have been fetched anew. Nil for none that are.
+func (i *Issuer) fetched() *[]fetchedKey {
+	if i == nil || i.config.JWKS == nil {
+		return nil
+	}
+	return i.config.JWKS.known.Load()
+}
+
 // names reports whether the token says that it is this issuer's.
 func (i *Issuer) names(token string) bool {
 	if len(token) > maxToken {

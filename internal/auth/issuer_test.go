@@ -280,9 +280,17 @@ func BenchmarkVerify(b *testing.B) {
 		keys = append(keys, staticKey(b, algorithm))
 		tokens[algorithm] = sign(b, p, "", nil)
 	}
-	verifier := auth.NewVerifier(own, nil, nil, newIssuer(b, auth.IssuerConfig{Keys: keys}))
+	issuer := newIssuer(b, auth.IssuerConfig{Keys: keys})
+	verifier := auth.NewVerifier(own, nil, nil, issuer)
 	for name, token := range tokens {
-		b.Run(name, func(b *testing.B) {
+		b.Run(name+"/anew", func(b *testing.B) {
+			for b.Loop() {
+				if _, err := auth.NewVerifier(own, nil, nil, issuer).Verify(context.Background(), token); err != nil {
+					b.Fatal(err)
+				}
+			}
+		})
+		b.Run(name+"/remembered", func(b *testing.B) {
 			for b.Loop() {
 				if _, err := verifier.Verify(context.Background(), token); err != nil {
 					b.Fatal(err)

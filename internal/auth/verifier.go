@@ -11,6 +11,7 @@ type Verifier struct {
 	keys   *Keyring
 	shares *Keyring
 	issuer *Issuer
+	known  remembered
 }
 
 // NewVerifier returns a Verifier of the tokens that our own key has signed, of API
@@ -29,11 +30,33 @@ func (v *Verifier) Verify(ctx context.Context, token string) (Principal, error) 
 		return v.keys.Verify(ctx, token)
 	case v.shares != nil && strings.HasPrefix(token, SharePrefix):
 		return v.shares.Verify(ctx, token)
-	case v.issuer != nil && v.issuer.names(token):
-		return v.issuer.Verify(ctx, token)
-	default:
-		return v.own.Verify(ctx, token)
+	case len(token) > longestRemembered:
+		p, _, err := v.check(ctx, token)
+		return p, err
 	}
+	hash, fetched := HashOf(token), v.issuer.fetched() // before it is checked: later ones may not have it
+	if p, ok := v.known.recall(hash, fetched); ok {
+		return p, nil
+	}
+	p, own, err := v.check(ctx, token)
+	switch {
+	case err != nil:
+	case own:
+		v.known.enter(hash, goodToken{principal: p})
+	default:
+		v.known.enter(hash, goodToken{principal: p, keys: fetched})
+	}
+	return p, err
+}
+
+// check checks a token's signature, and says whether it is one of our own.
+func (v *Verifier) check(ctx context.Context, token string) (p Principal, own bool, err error) {
+	if v.issuer != nil && v.issuer.names(token) {
+		p, err = v.issuer.Verify(ctx, token)
+		return p, false, err
+	}
+	p, err = v.own.Verify(ctx, token)
+	return p, true, err
 }
 
 // Hold is Keyring.Hold.
