@@ -87,9 +87,7 @@ export class HeraldClient {
 
   /** One page of the user's jobs, the newest first. */
   listJobs(filter: JobFilter = {}): Promise<JobPage> {
-    const query = new URLSearchParams();
-    for (const [name, value] of Object.entries(filter)) query.set(name, String(value));
-    return this.#json("GET", `/api/jobs?${query.toString()}`);
+    return this.#json("GET", `/api/jobs?${queryOf(filter).toString()}`);
   }
 
   job(id: string): Promise<Job> {
@@ -117,8 +115,8 @@ export class HeraldClient {
 
   /** A page of a job's timeline. */
   jobEvents(id: string, { types = [], ...page }: TimelineFilter = {}): Promise<EventPage> {
-    const query = new URLSearchParams(types.map((type) => ["type", type]));
-    for (const [name, value] of Object.entries(page)) query.set(name, String(value));
+    const query = queryOf(page);
+    for (const type of types) query.append("type", type);
     return this.#json("GET", `/api/jobs/${encodeURIComponent(id)}/events?${query.toString()}`);
   }
 
@@ -209,6 +207,11 @@ export class HeraldClient {
     if (!response.ok) throw await HeraldError.from(response);
     return response;
   }
+}
+
+/** A filter's members as the parameters of a query, which takes numbers as text. */
+function queryOf(filter: JobFilter | Omit<TimelineFilter, "types">): URLSearchParams {
+  return new URLSearchParams(filter as Record<string, string>);
 }
 
 /** What can be asked of a server: HeraldClient does it, and a test's double. */
