@@ -36,6 +36,7 @@ WHERE owner = @owner
     AND id < @before
     AND (cardinality(@states::text[]) = 0 OR state = ANY(@states::text[]))
     AND (@kind::text = '' OR kind = @kind::text)
+    AND (@title_like::text = '' OR title ILIKE @title_like::text)
 ORDER BY id DESC
 LIMIT @page_size;
 

@@ -22,6 +22,7 @@ import (
 
 	"herald/internal/absent"
 	"herald/internal/archive"
+	"herald/internal/artifact"
 	"herald/internal/auth"
 	"herald/internal/broker"
 	"herald/internal/bus/pgbus"
@@ -163,8 +164,9 @@ func (b *build) api(ctx context.Context, ready func(net.Addr)) error {
 	}
 	publisher := eventlog.NewPublisher(b.db, presence.NewAudience(b.db), eventlog.PublisherConfig{})
 	handler := httpapi.New(httpapi.Deps{
-		Node: b.config.Node, Log: b.log, Tokens: tokens, Keys: tokens, Tickets: b.db, Links: key, Shares: b.db, Jobs: jobs{b.db, b.queue}, Artifacts: b.db, Snapshots: b.db,
+		Node: b.config.Node, Log: b.log, Tokens: tokens, Keys: tokens, Tickets: b.db, Links: key, Shares: b.db, Jobs: jobs{b.db, b.queue}, Artifacts: b.db, Uploads: b.db, Snapshots: b.db,
 		History: b.db, Receipts: b.db, Broker: follower, Hub: fanout, Presence: tracker, Connections: b.db, Accesses: b.db, Blobs: b.bucket,
+		Incoming:  artifact.IncomingLimits{Uploads: b.config.MaxUploads, Bytes: int64(b.config.MaxUploadsSize)},
 		MaxUpload: int64(b.config.MaxUploadSize), CheckCallback: checkCallback(b.callbacks), Prepare: preparer{b.exports}.prepare,
 		Publisher: publisher, Addressees: b.db, Webhooks: hooks,
 		Datasets: b.exports.Datasets(),

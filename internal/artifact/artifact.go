@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"errors"
 	"net/url"
+	"strings"
 	"time"
 
 	"github.com/google/uuid"
@@ -47,11 +48,18 @@ type Artifact struct {
 	ContentType string // of the file that Name names
 	Size        int64  // in bytes, of all its files
 	SHA256      string // hex; empty for a folder
-	BlobKey     string // of a folder, the prefix of its files' keys, with a slash at its end
+	BlobKey     string // of a folder, the prefix of its files' keys, with a slash at its end; of Parts, that of theirs
+	Parts       []Part // of a file that came in pieces: where they are; nil: it is one blob, or a folder
 	Details     json.RawMessage
 	CreatedAt   time.Time // of an upload, when it began, as its ID says
 	ExpiredAt   time.Time // since when the file is no longer kept; zero while it is
 }
+
+// InParts reports whether the file is kept in Parts.
+func (a Artifact) InParts() bool { return strings.HasPrefix(a.BlobKey, PartsPrefix) }
+
+// IsFolder reports whether it is several files.
+func (a Artifact) IsFolder() bool { return strings.HasSuffix(a.BlobKey, "/") && !a.InParts() }
 
 // URL is the path under which the API serves the artifact.
 func (a Artifact) URL() string {

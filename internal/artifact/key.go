@@ -12,6 +12,7 @@ import (
 // What begins the keys of blobs, by whose they are.
 const (
 	UploadsPrefix = "uploads/"
+	PartsPrefix   = "parts/"
 	JobsPrefix    = "jobs/"
 )
 
@@ -23,6 +24,20 @@ func ParseUploadKey(key string) (id uuid.UUID, ok bool) {
 	const version = 7
 	id, err := uuid.Parse(strings.TrimPrefix(key, UploadsPrefix))
 	return id, err == nil && id.Version() == version && key == UploadKey(id)
+}
+
+// PartsPrefixOf is where all parts of an upload that comes in pieces stand.
+func PartsPrefixOf(id uuid.UUID) string { return PartsPrefix + id.String() + "/" }
+
+// NewPartKey makes a key for a part of the upload: no two writers have the same.
+func NewPartKey(id uuid.UUID) string { return PartsPrefixOf(id) + uuid.NewString() }
+
+// ParsePartKey reads the upload's id, if the key is that of one of its parts.
+func ParsePartKey(key string) (id uuid.UUID, ok bool) {
+	const version = 7
+	upload, _, _ := strings.Cut(strings.TrimPrefix(key, PartsPrefix), "/")
+	id, err := uuid.Parse(upload)
+	return id, err == nil && id.Version() == version && strings.HasPrefix(key, PartsPrefixOf(id))
 }
 
 // Began is when the UUIDv7 was made, to the millisecond.

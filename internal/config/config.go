@@ -17,24 +17,26 @@ import (
 
 // Config is the settings of a node. The tags are kong's.
 type Config struct {
-	Addr          string        `help:"Address to serve on, host:port; port 0 takes a free one." default:"127.0.0.1:8080" env:"HERALD_ADDR" placeholder:"HOST:PORT"`
-	DatabaseURL   string        `help:"Postgres to use. Without it, 'herald up' runs one of its own." env:"HERALD_DATABASE_URL,DATABASE_URL" placeholder:"URL"`
-	DirectURL     string        `name:"direct-database-url" help:"The same Postgres past any transaction pooler, for what needs a session." env:"HERALD_DIRECT_DATABASE_URL" placeholder:"URL"`
-	DataDir       string        `help:"Folder of Herald's own: keys, files, its Postgres (default ${data_dir})." env:"HERALD_DATA_DIR" placeholder:"DIR"`
-	BlobURL       string        `help:"Where uploads and results are kept (default: a folder in the data folder)." env:"HERALD_BLOB_URL" placeholder:"URL"`
-	KeyFile       string        `help:"The key that signs and checks tokens (default: signing.key in the data folder, made when missing)." env:"HERALD_KEY_FILE" placeholder:"FILE"`
-	DatasetsDir   string        `help:"Folder of SQL files that can be exported, besides events and jobs (default: none)." env:"HERALD_DATASETS_DIR" placeholder:"DIR"`
-	ExportURL     string        `name:"export-database-url" help:"Postgres that exports are read from, such as a replica or a role that only reads (default: the database)." env:"HERALD_EXPORT_DATABASE_URL" placeholder:"URL"`
-	PostgresBin   string        `help:"Folder of the Postgres programs for 'herald up' (default: the newest found)." env:"HERALD_POSTGRES_BIN" placeholder:"DIR"`
-	Node          string        `help:"This node's name; no two that run at once may share it (default: made up)." env:"HERALD_NODE" placeholder:"NAME"`
-	Workers       int           `help:"Jobs worked at once." default:"2" env:"HERALD_WORKERS"`
-	WorkerLease   time.Duration `help:"How long a worker may be silent before it loses its job, unless the job says otherwise." default:"10m" env:"HERALD_WORKER_LEASE"`
-	CancelTimeout time.Duration `help:"How long a worker has to answer that it is to stop, before its job is cancelled without it." default:"1m" env:"HERALD_CANCEL_TIMEOUT"`
-	MaxUploadSize Bytes         `help:"Largest upload, such as 500MiB or 20GiB." default:"20GiB" env:"HERALD_MAX_UPLOAD_SIZE"`
-	RetainAge     Age           `help:"How long events are kept, such as 90d or 36h; 0: for ever." default:"90d" env:"HERALD_RETAIN_AGE"`
-	RetainSize    Bytes         `help:"How large the log may get before its oldest part goes, such as 50GiB; 0: any size." default:"0" env:"HERALD_RETAIN_SIZE"`
-	Webhooks      string        `help:"File, YAML or JSON, that says whose webhooks are taken and what becomes of them (default: nobody's)." env:"HERALD_WEBHOOKS" placeholder:"FILE"`
-	RetainArchive bool          `help:"Whether what goes is archived in the blob store first." default:"true" negatable:"" env:"HERALD_RETAIN_ARCHIVE"`
+	Addr           string        `help:"Address to serve on, host:port; port 0 takes a free one." default:"127.0.0.1:8080" env:"HERALD_ADDR" placeholder:"HOST:PORT"`
+	DatabaseURL    string        `help:"Postgres to use. Without it, 'herald up' runs one of its own." env:"HERALD_DATABASE_URL,DATABASE_URL" placeholder:"URL"`
+	DirectURL      string        `name:"direct-database-url" help:"The same Postgres past any transaction pooler, for what needs a session." env:"HERALD_DIRECT_DATABASE_URL" placeholder:"URL"`
+	DataDir        string        `help:"Folder of Herald's own: keys, files, its Postgres (default ${data_dir})." env:"HERALD_DATA_DIR" placeholder:"DIR"`
+	BlobURL        string        `help:"Where uploads and results are kept (default: a folder in the data folder)." env:"HERALD_BLOB_URL" placeholder:"URL"`
+	KeyFile        string        `help:"The key that signs and checks tokens (default: signing.key in the data folder, made when missing)." env:"HERALD_KEY_FILE" placeholder:"FILE"`
+	DatasetsDir    string        `help:"Folder of SQL files that can be exported, besides events and jobs (default: none)." env:"HERALD_DATASETS_DIR" placeholder:"DIR"`
+	ExportURL      string        `name:"export-database-url" help:"Postgres that exports are read from, such as a replica or a role that only reads (default: the database)." env:"HERALD_EXPORT_DATABASE_URL" placeholder:"URL"`
+	PostgresBin    string        `help:"Folder of the Postgres programs for 'herald up' (default: the newest found)." env:"HERALD_POSTGRES_BIN" placeholder:"DIR"`
+	Node           string        `help:"This node's name; no two that run at once may share it (default: made up)." env:"HERALD_NODE" placeholder:"NAME"`
+	Workers        int           `help:"Jobs worked at once." default:"2" env:"HERALD_WORKERS"`
+	WorkerLease    time.Duration `help:"How long a worker may be silent before it loses its job, unless the job says otherwise." default:"10m" env:"HERALD_WORKER_LEASE"`
+	CancelTimeout  time.Duration `help:"How long a worker has to answer that it is to stop, before its job is cancelled without it." default:"1m" env:"HERALD_CANCEL_TIMEOUT"`
+	MaxUploadSize  Bytes         `help:"Largest upload, such as 500MiB or 20GiB." default:"20GiB" env:"HERALD_MAX_UPLOAD_SIZE"`
+	MaxUploads     int           `help:"Uploads of one user under way at once." default:"20" env:"HERALD_MAX_UPLOADS"`
+	MaxUploadsSize Bytes         `name:"max-uploads-size" help:"How large those may be together, by what they promise; a single one may have --max-upload-size." default:"50GiB" env:"HERALD_MAX_UPLOADS_SIZE"`
+	RetainAge      Age           `help:"How long events are kept, such as 90d or 36h; 0: for ever." default:"90d" env:"HERALD_RETAIN_AGE"`
+	RetainSize     Bytes         `help:"How large the log may get before its oldest part goes, such as 50GiB; 0: any size." default:"0" env:"HERALD_RETAIN_SIZE"`
+	Webhooks       string        `help:"File, YAML or JSON, that says whose webhooks are taken and what becomes of them (default: nobody's)." env:"HERALD_WEBHOOKS" placeholder:"FILE"`
+	RetainArchive  bool          `help:"Whether what goes is archived in the blob store first." default:"true" negatable:"" env:"HERALD_RETAIN_ARCHIVE"`
 
 	VideoThreads int           `help:"Threads that one video may use; 0: the machine's cores, 8 at most." default:"0" env:"HERALD_VIDEO_THREADS"`
 	VideoTime    time.Duration `help:"How long ffmpeg may take over one step of a video." default:"6h" env:"HERALD_VIDEO_TIME"`
@@ -127,6 +129,9 @@ func (c *Config) Complete() error {
 	}
 	if c.MaxUploadSize < 1 {
 		return errors.New("--max-upload-size: want at least 1 byte")
+	}
+	if c.MaxUploads < 0 || c.MaxUploadsSize < 0 {
+		return errors.New("--max-uploads, --max-uploads-size: want at least 1")
 	}
 	if c.RetainAge < 0 {
 		return errors.New("--retain-age: want 0 or more, such as 90d")

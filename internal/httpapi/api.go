@@ -111,6 +111,7 @@ type Deps struct {
 	Shares    Shares
 	Jobs      Jobs
 	Artifacts Artifacts
+	Uploads   Uploads
 	Snapshots Snapshots
 	History   History
 	Receipts  Receipts
@@ -163,6 +164,10 @@ type Deps struct {
 	StreamMetrics *StreamMetrics // is told of the streams; by default nobody is
 
 	MaxUpload int64 // bytes; default 20 GiB
+
+	// Incoming bounds the uploads of one user that are under way; default 20 uploads,
+	// and 50 GiB.
+	Incoming artifact.IncomingLimits
 }
 
 // api is the handlers. It is not changed after New.
@@ -182,6 +187,12 @@ type api struct {
 func New(d Deps) http.Handler {
 	if d.MaxUpload <= 0 {
 		d.MaxUpload = 20 << 30
+	}
+	if d.Incoming.Uploads <= 0 {
+		d.Incoming.Uploads = 20
+	}
+	if d.Incoming.Bytes <= 0 {
+		d.Incoming.Bytes = 50 << 30
 	}
 	if d.StreamMetrics == nil {
 		d.StreamMetrics = NewStreamMetrics(nil)
@@ -237,7 +248,11 @@ func (a *api) routes(r chi.Router) {
 	r.Get("/metrics", a.metrics)
 	r.Get("/api/session", a.session)
 	r.Delete("/api/session", a.signOut)
-	r.Post("/api/uploads", a.upload)
+	r.Options("/api/uploads", a.describeUploads)
+	r.Post("/api/uploads", a.postUpload)
+	r.Head("/api/uploads/{id}", a.headUpload)
+	r.Patch("/api/uploads/{id}", a.patchUpload)
+	r.Delete("/api/uploads/{id}", a.deleteUpload)
 
 	a.operations(humachi.New(r.With(a.refuseNoText), a.openAPI()))
 }
@@ -291,6 +306,8 @@ func (a *api) operations(typed huma.API) {
 	handle(a, typed, http.MethodGet, "/api/jobs/{id}/shares", "list-shares", "List the links that show a job", http.StatusOK, a.listShares)
 	handle(a, typed, http.MethodDelete, "/api/jobs/{id}/shares/{share}", "revoke-share", "Make a link show nothing any more", http.StatusNoContent, a.revokeShare)
 	handle(a, typed, http.MethodGet, "/api/share", "get-share", "See what the link shows by which you came", http.StatusOK, a.shared)
+	handle(a, typed, http.MethodGet, "/api/uploads", "list-uploads", "List your uploads that are under way", http.StatusOK, a.listUploads)
+	handle(a, typed, http.MethodGet, "/api/uploads/{id}", "get-upload", "Look at an upload that came in pieces", http.StatusOK, a.getUpload)
 	handle(a, typed, http.MethodGet, "/api/exports/datasets", "list-export-datasets", "List what you can export", http.StatusOK, a.exportDatasets)
 	handle(a, typed, http.MethodGet, "/api/kinds", "list-kinds", "List the kinds of job that Herald's workers do", http.StatusOK, a.listKinds)
 }

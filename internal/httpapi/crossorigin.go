@@ -17,10 +17,16 @@ func (a *api) allowOrigins(next http.Handler) http.Handler {
 	const hour = 3600
 	return cors.Handler(cors.Options{
 		AllowOriginFunc: func(_ *http.Request, origin string) bool { return a.allows(origin) },
-		AllowedMethods:  []string{http.MethodGet, http.MethodHead, http.MethodPost, http.MethodDelete},
-		AllowedHeaders:  []string{"Authorization", "Content-Type", "Idempotency-Key", "Last-Event-ID", "X-Request-ID"},
-		ExposedHeaders:  []string{"X-Request-ID", "Retry-After", "Content-Disposition", "Link"},
-		MaxAge:          hour,
+		AllowedMethods:  []string{http.MethodGet, http.MethodHead, http.MethodPost, http.MethodPatch, http.MethodDelete},
+		AllowedHeaders: []string{
+			"Authorization", "Content-Type", "Idempotency-Key", "Last-Event-ID", "X-Request-ID",
+			"Tus-Resumable", "Upload-Length", "Upload-Metadata", "Upload-Offset",
+		},
+		ExposedHeaders: []string{
+			"X-Request-ID", "Retry-After", "Content-Disposition", "Link",
+			"Location", "Tus-Resumable", "Upload-Expires", "Upload-Length", "Upload-Offset",
+		},
+		MaxAge: hour,
 	})(next)
 }
 

@@ -77,3 +77,15 @@ func WithSignIn(page []byte, provider bool) string {
 
 // ProblemTypes are all types of problems, and with which statuses each comes.
 func ProblemTypes() map[string][]int { return problemKinds() }
+
+// UploadHead is an uploadHead that tests can look at.
+type UploadHead struct {
+	Size         int64
+	Name, SHA256 string
+}
+
+// ParseUploadHead is parseUploadHead.
+func ParseUploadHead(h http.Header) (UploadHead, error) {
+	head, err := parseUploadHead(h)
+	return UploadHead{head.size, head.name, head.sha256}, err
+}

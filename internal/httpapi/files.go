@@ -238,14 +238,14 @@ func (a *api) sendFile(w http.ResponseWriter, r *http.Request) error {
 		return err
 	}
 	key, kind := file.BlobKey, file.ContentType
-	if strings.HasSuffix(key, "/") {
+	if file.IsFolder() {
 		_, name, _ := inShare(chi.URLParam(r, "*"))
 		if kind = typeByName(name); kind == "" {
 			return artifact.ErrNotFound
 		}
 		key += name
 	}
-	content, err := openContent(r.Context(), a.Blobs, key)
+	content, err := openContent(r.Context(), a.Blobs, key, file)
 	if gcerrors.Code(err) == gcerrors.NotFound {
 		return artifact.ErrNotFound
 	}

@@ -45,6 +45,7 @@ type (
 	listIn struct {
 		State  string `query:"state" enum:"active,ended,queued,running,retrying,cancelling,succeeded,failed,cancelled" doc:"Only jobs in that state; active and ended are several."`
 		Kind   string `query:"kind" maxLength:"80" doc:"Only jobs of that kind."`
+		Text   string `query:"text" maxLength:"200" doc:"Only jobs with this in their title, in small letters or large."`
 		Owner  string `query:"owner" maxLength:"190" doc:"Whose jobs, for those who may see them; default yours. Herald's own are those of herald."`
 		Free   bool   `query:"claimable" doc:"Instead of yours, the jobs of the kind that wait for a worker elsewhere and may begin now, oldest first. For those who may claim them."`
 		Limit  int    `query:"limit" minimum:"1" maximum:"200" default:"50"`
@@ -75,7 +76,7 @@ func (a *api) listJobs(ctx context.Context, in *listIn) (*listOut, error) {
 	if err := a.note(ctx, in.Owner, "jobs:"+in.Owner); err != nil {
 		return nil, err
 	}
-	f := job.Filter{Owner: in.Owner, Kind: in.Kind, Limit: in.Limit + 1, States: statesOf(in.State)}
+	f := job.Filter{Owner: in.Owner, Kind: in.Kind, Text: in.Text, Limit: in.Limit + 1, States: statesOf(in.State)}
 	if in.Before != "" {
 		before, err := uuid.Parse(in.Before)
 		if err != nil {

@@ -6,7 +6,6 @@ import (
 	"net/http"
 	"net/url"
 	"strconv"
-	"strings"
 	"time"
 
 	"github.com/go-chi/chi/v5"
@@ -45,7 +44,7 @@ func (a *api) linkArtifact(ctx context.Context, in *linkIn) (*linkOut, error) {
 		return nil, fmt.Errorf("%w: share another's file", auth.ErrForbidden)
 	case !file.ExpiredAt.IsZero():
 		return nil, artifact.ErrExpired
-	case strings.HasSuffix(file.BlobKey, "/"):
+	case file.IsFolder():
 		return nil, errNoLink
 	}
 	if err := a.note(ctx, file.Owner, "file:"+file.ID.String()); err != nil {

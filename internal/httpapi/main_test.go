@@ -133,7 +133,7 @@ func start(t *testing.T, db *postgres.DB, change ...func(*httpapi.Deps)) *server
 	group.Go(func() error { return shares.Run(ctx) })
 	tokens := auth.NewVerifier(s.key, keys, shares, nil)
 	deps := httpapi.Deps{
-		Node: "test", Log: log, Tokens: tokens, Keys: tokens, Tickets: db, Links: s.key, Shares: db, Jobs: jobs{db}, Artifacts: db, Snapshots: db, History: db, Receipts: db, Broker: follower, Hub: s.hub, Blobs: s.blobs,
+		Node: "test", Log: log, Tokens: tokens, Keys: tokens, Tickets: db, Links: s.key, Shares: db, Jobs: jobs{db}, Artifacts: db, Uploads: db, Snapshots: db, History: db, Receipts: db, Broker: follower, Hub: s.hub, Blobs: s.blobs,
 		App:     fstest.MapFS{"index.html": {Data: []byte("<p>the app</p>")}, "assets/a-1.js": {Data: []byte("1")}, "favicon.svg": {Data: []byte("<svg/>")}},
 		Prepare: prepare, Ping: db.Ping, Kinds: []httpapi.Kind{{Name: "test", Schema: json.RawMessage(`{}`), Steps: []httpapi.KindStep{}}},
 	}

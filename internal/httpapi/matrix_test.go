@@ -71,6 +71,12 @@ func matrix() map[string]string {
 		"POST /api/sse/messages":      "403 403 403 200 403 200 403",
 		"POST /api/sse/ack":           "404 404 404 404 404 404 403", // there is no such stream
 		"POST /api/uploads":           "201 201 403 201 403 201 403",
+		"OPTIONS /api/uploads":        "204 204 204 204 204 204 403",
+		"GET /api/uploads":            "200 200 200 200 200 200 403", // their own
+		"GET /api/uploads/{id}":       "200 404 404 404 404 404 403",
+		"HEAD /api/uploads/{id}":      "200 404 404 404 404 404 403",
+		"PATCH /api/uploads/{id}":     "412 404 404 404 404 404 403", // it does not say what it speaks
+		"DELETE /api/uploads/{id}":    "204 404 404 404 404 404 403",
 		"GET /api/kinds":              "200 200 200 200 200 200 403",
 		"GET /api/exports/datasets":   "200 200 200 200 200 200 403",
 
@@ -253,6 +259,8 @@ func (w *world) path(t *testing.T, route string) string {
 	case strings.HasPrefix(route, "/api/artifacts/"):
 		id, _, _ := strings.Cut(w.file, "/")
 		return strings.Replace(route, "{id}", id, 1)
+	case strings.HasPrefix(route, "/api/uploads/"):
+		return w.beginUpload(t, 10)
 	case strings.HasPrefix(route, "/api/connections/"):
 		return strings.Replace(route, "{id}", w.stream.String(), 1)
 	case strings.HasPrefix(route, "/api/events/{seq}"):

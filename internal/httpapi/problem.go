@@ -74,6 +74,15 @@ func problemTable() []problemRow {
 		{errBusy, http.StatusServiceUnavailable, "busy", "The log cannot be looked into at the moment", false},
 		{errExports, http.StatusServiceUnavailable, "busy", "The log cannot be looked into at the moment", false},
 		{job.ErrNotFound, http.StatusNotFound, "not-found", "There is no such job", false},
+		{artifact.ErrManyUploads, http.StatusTooManyRequests, "too-many-uploads", "You have too many uploads under way", false},
+		{artifact.ErrNoUpload, http.StatusNotFound, "not-found", "There is no such upload", false},
+		{artifact.ErrOvertaken, http.StatusConflict, "overtaken", "Another request goes on with the upload", false},
+		{errTusVersion, http.StatusPreconditionFailed, "tus-version", "That version of tus is not spoken here", false},
+		{errUploadHead, http.StatusBadRequest, "bad-upload", "The upload's headers are malformed", true},
+		{errPatchType, http.StatusUnsupportedMediaType, "not-a-piece", "That is no piece of an upload", false},
+		{errTooMuch, http.StatusBadRequest, "more-than-promised", "The upload is longer than was promised", false},
+		{errManyParts, http.StatusConflict, "too-many-pieces", "The upload came in too many pieces", false},
+		{errChecksum, http.StatusUnprocessableEntity, "checksum-mismatch", "The file did not arrive as it was sent", false},
 		{artifact.ErrExpired, http.StatusGone, "gone", "The file is no longer kept", false},
 		{artifact.ErrTooLate, http.StatusRequestTimeout, "too-slow", "The upload took too long", false},
 		{artifact.ErrNotFound, http.StatusNotFound, "not-found", "There is no such file", false},
@@ -170,6 +179,7 @@ func classify(err error) *Problem {
 		invalid    *job.InvalidError
 		transition *job.TransitionError
 		tooLarge   *http.MaxBytesError
+		offset     *artifact.OffsetError
 	)
 	switch {
 	case errors.As(err, &already):
@@ -181,6 +191,8 @@ func classify(err error) *Problem {
 		}
 	case errors.As(err, &transition):
 		return &Problem{Type: "wrong-state", Title: "The job's state does not allow this", Status: http.StatusConflict, Detail: transition.Error()}
+	case errors.As(err, &offset):
+		return &Problem{Type: "wrong-offset", Title: "The upload is not as far as that", Status: http.StatusConflict, Detail: offset.Error()}
 	case errors.As(err, &tooLarge):
 		return &Problem{
 			Type: "too-large", Title: "The upload is too large", Status: http.StatusRequestEntityTooLarge,
@@ -227,6 +239,7 @@ func problemKinds() map[string][]int {
 		"invalid": {http.StatusBadRequest, http.StatusUnprocessableEntity}, "wrong-state": {http.StatusConflict},
 		"too-large": {http.StatusRequestEntityTooLarge}, "internal": {http.StatusInternalServerError},
 		"unsupported-type": {http.StatusUnsupportedMediaType},
+		"wrong-offset":     {http.StatusConflict},
 	}
 	for _, row := range problemTable() {
 		if !slices.Contains(kinds[row.kind], row.status) {

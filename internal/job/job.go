@@ -164,6 +164,7 @@ type Filter struct {
 	Owner  string
 	States []State   // none: all
 	Kind   string    // empty: all
+	Text   string    // only those with this in their title, in small letters or large; empty: all
 	Before uuid.UUID // only jobs made before this one; zero: from the newest on
 	Limit  int
 }

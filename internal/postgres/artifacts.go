@@ -47,7 +47,11 @@ func (db *DB) Artifact(ctx context.Context, id uuid.UUID) (artifact.Artifact, er
 	if err != nil {
 		return artifact.Artifact{}, fmt.Errorf("artifact %s: %w", id, notFound(err, artifact.ErrNotFound))
 	}
-	return artifactOf(row.Artifact), nil
+	a := artifactOf(row.Artifact)
+	if a.InParts() {
+		a.Parts, err = db.parts(ctx, id)
+	}
+	return a, err
 }
 
 // ArtifactsOfJob lists a job's artifacts in the order in which they were made.

@@ -3,6 +3,7 @@ package postgres
 import (
 	"context"
 	"fmt"
+	"strings"
 
 	"github.com/google/uuid"
 
@@ -30,12 +31,20 @@ func (db *DB) Jobs(ctx context.Context, f job.Filter) ([]job.Job, error) {
 		states[i] = string(s)
 	}
 	rows, err := db.queries().JobList(ctx, dbsqlc.JobListParams{
-		Owner: f.Owner, Before: f.Before, States: states, Kind: f.Kind, PageSize: int32(f.Limit),
+		Owner: f.Owner, Before: f.Before, States: states, Kind: f.Kind, TitleLike: containing(f.Text), PageSize: int32(f.Limit),
 	})
 	if err != nil {
 		return nil, fmt.Errorf("list jobs: %w", err)
 	}
 	return jobsOf(rows, func(row dbsqlc.JobListRow) dbsqlc.Job { return row.Job })
+}
+
+// containing is the pattern of texts that have the text in them; of no text, none.
+func containing(text string) string {
+	if text == "" {
+		return ""
+	}
+	return "%" + strings.NewReplacer(`\`, `\\`, "%", `\%`, "_", `\_`).Replace(text) + "%"
 }
 
 // maxActive bounds a snapshot.

@@ -276,6 +276,8 @@ func TestJobsListsPages(t *testing.T) {
 		{"next page", job.Filter{Owner: "demo", Limit: 2, Before: made[1]}, made[2:4]},
 		{"last page", job.Filter{Owner: "demo", Limit: 2, Before: made[3]}, made[4:]},
 		{"by state", job.Filter{Owner: "demo", Limit: 9, States: []job.State{job.Cancelled}}, made[2:3]},
+		{"by text", job.Filter{Owner: "demo", Limit: 9, Text: "A TE"}, made},
+		{"by text that is no pattern", job.Filter{Owner: "demo", Limit: 9, Text: "%"}, nil},
 		{"by kind", job.Filter{Owner: "demo", Limit: 9, Kind: "other"}, nil},
 	} {
 		jobs, err := db.Jobs(t.Context(), tt.filter)

@@ -66,6 +66,37 @@ func getFile(ctx context.Context, blobs *blob.Bucket, key, path string) error {
 	return errors.Join(err, out.Close())
 }
 
+// getUpload brings an upload to the path, whether it is one blob or in parts.
+func getUpload(ctx context.Context, blobs *blob.Bucket, upload artifact.Artifact, path string) error {
+	switch {
+	case !upload.InParts():
+		return getFile(ctx, blobs, upload.BlobKey, path)
+	case len(upload.Parts) == 1:
+		return getFile(ctx, blobs, upload.Parts[0].Key, path)
+	}
+	out, err := os.OpenFile(path, os.O_CREATE|os.O_EXCL|os.O_WRONLY, 0o600)
+	if err != nil {
+		return err
+	}
+	for _, part := range upload.Parts {
+		if err = appendBlob(ctx, blobs, part.Key, out); err != nil {
+			break
+		}
+	}
+	return errors.Join(err, out.Close())
+}
+
+// appendBlob writes all of a blob to out.
+func appendBlob(ctx context.Context, blobs *blob.Bucket, key string, out io.Writer) error {
+	in, err := blobs.NewReader(ctx, key, nil)
+	if err != nil {
+		return err
+	}
+	defer in.Close() //nolint:errcheck // it was only read
+	_, err = io.Copy(out, until(ctx, in))
+	return err
+}
+
 // until reads from r as long as ctx does not end.
 func until(ctx context.Context, r io.Reader) io.Reader {
 	return readFunc(func(b []byte) (int, error) {

@@ -135,7 +135,7 @@ func (s *sweep) expire(ctx context.Context) error {
 			return err
 		}
 	}
-	return s.store.ForgetUploads(ctx, forgetAge)
+	return errors.Join(s.store.ForgetUploads(ctx, forgetAge), s.store.ForgetIncoming(ctx))
 }
 
 // drain removes the blobs of what expires, until nothing more does. The rows are
@@ -189,8 +189,13 @@ const orphanPage = 500
 // came to nothing, and of what expired before, where that was cut short. Other
 // blobs are not its own.
 func (s *sweep) orphans(ctx context.Context) error {
-	if err := s.eachPage(ctx, artifact.UploadsPrefix, s.orphanUploads); err != nil {
-		return err
+	for prefix, parse := range map[string]func(string) (uuid.UUID, bool){
+		artifact.UploadsPrefix: artifact.ParseUploadKey, artifact.PartsPrefix: artifact.ParsePartKey,
+	} {
+		look := func(ctx context.Context, page []*blob.ListObject) error { return s.orphanUploads(ctx, page, parse) }
+		if err := s.eachPage(ctx, prefix, look); err != nil {
+			return err
+		}
 	}
 	return s.eachPage(ctx, artifact.JobsPrefix, s.orphanAttempts)
 }
@@ -220,22 +225,29 @@ func (s *sweep) eachPage(ctx context.Context, prefix string, look func(context.C
 	}
 }
 
-func (s *sweep) orphanUploads(ctx context.Context, page []*blob.ListObject) error {
+// orphanUploads looks at blobs of uploads, each of which is one blob or several.
+func (s *sweep) orphanUploads(ctx context.Context, page []*blob.ListObject, parse func(key string) (uuid.UUID, bool)) error {
 	var ids []uuid.UUID
-	sizes := map[uuid.UUID]int64{}
+	objects := map[uuid.UUID][]*blob.ListObject{}
 	for _, object := range page {
-		if id, ok := artifact.ParseUploadKey(object.Key); ok {
-			ids = append(ids, id)
-			sizes[id] = object.Size
+		id, ok := parse(object.Key)
+		if !ok {
+			continue
 		}
+		if objects[id] == nil {
+			ids = append(ids, id)
+		}
+		objects[id] = append(objects[id], object)
 	}
 	nobodys, err := s.store.UploadOrphans(ctx, ids)
 	if err != nil {
 		return err
 	}
 	for _, id := range nobodys {
-		if err := s.removeOrphan(ctx, artifact.UploadKey(id), sizes[id]); err != nil {
-			return err
+		for _, object := range objects[id] {
+			if err := s.removeOrphan(ctx, object.Key, object.Size); err != nil {
+				return err
+			}
 		}
 	}
 	return nil

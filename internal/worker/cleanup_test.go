@@ -3,6 +3,10 @@ package worker_test
 import (
 	"context"
 	"encoding/json"
+	"errors"
+	"os"
+	"path/filepath"
+	"strings"
 	"testing"
 	"time"
 
@@ -44,6 +48,38 @@ func (b *bench) uploaded(t *testing.T, age time.Duration) artifact.Artifact {
 	}
 	b.exec(t, `UPDATE herald.artifacts SET created_at = created_at - $2::interval WHERE id = $1`, id, age)
 	b.store(t, a.BlobKey)
+	return a
+}
+
+// inPieces enters an upload of that age that came in two pieces, or the first of
+// them.
+func (b *bench) inPieces(t *testing.T, age time.Duration, finished bool) artifact.Artifact {
+	t.Helper()
+	i := artifact.Incoming{ID: idOf(age), Owner: "demo", Name: "clip.mov", Size: 8, Digest: []byte{}}
+	if err := b.db.BeginUpload(t.Context(), i, artifact.IncomingLimits{Uploads: 9, Bytes: 1 << 20}, artifact.Artifact{}); err != nil {
+		t.Fatal(err)
+	}
+	whole, writer := i.Whole(""), uuid.New()
+	if _, err := b.db.ClaimUpload(t.Context(), i.ID, writer, 0); err != nil {
+		t.Fatal(err)
+	}
+	for start := int64(0); start == 0 || finished && start < 8; start += 4 {
+		part, last := artifact.Part{Key: artifact.NewPartKey(i.ID), Start: start, Size: 4}, &whole
+		if start == 0 {
+			last = nil
+		}
+		b.store(t, part.Key)
+		if err := b.db.AppendUpload(t.Context(), i.ID, writer, part, []byte{}, last); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if !finished {
+		return whole
+	}
+	a, err := b.db.Artifact(t.Context(), i.ID)
+	if err != nil || len(a.Parts) != 2 {
+		t.Fatalf("Artifact() = %+v, %v, want two parts", a, err)
+	}
 	return a
 }
 
@@ -124,10 +160,18 @@ func testCleanup(t *testing.T, b *bench) {
 		"uploads/of-somebody-else", "log/1.ndjson.zst", "jobs/of-somebody-else",
 	}
 	b.store(t, kept[4:]...)
+	pieces, halfway := b.inPieces(t, time.Hour, true), b.inPieces(t, 23*time.Hour, false)
+	kept = append(kept, pieces.Parts[0].Key, pieces.Parts[1].Key)
+	late := b.inPieces(t, 26*time.Hour, false)
+	for _, key := range b.keys(t) {
+		if strings.HasPrefix(key, halfway.BlobKey) { // it may yet be finished
+			kept = append(kept, key)
+		}
+	}
 	b.store(t, artifact.UploadKey(idOf(25*time.Hour)), artifact.JobPrefix(young.ID)+"0/lost.mp4", artifact.JobPrefix(uuid.New())+"1/of-no-job")
 	j := b.clean(t, worker.Retention{Results: 30 * day, Uploads: day})
 	checkState(t, j, job.Succeeded)
-	if want := `{"files":3,"bytes":16,"orphans":{"blobs":3,"bytes":12}}`; string(j.Result) != want || j.Owner != job.Herald || j.Kind != worker.CleanupKind {
+	if want := `{"files":3,"bytes":16,"orphans":{"blobs":4,"bytes":16}}`; string(j.Result) != want || j.Owner != job.Herald || j.Kind != worker.CleanupKind {
 		t.Errorf("%s's %s job says %s, want %s", j.Owner, j.Kind, j.Result, want)
 	}
 	left := map[string]bool{}
@@ -145,6 +189,21 @@ func testCleanup(t *testing.T, b *bench) {
 		if a, err := b.db.Artifact(t.Context(), id); err != nil || a.ExpiredAt.IsZero() == gone {
 			t.Errorf("%s expired at %v (%v), want that: %v", a.BlobKey, a.ExpiredAt, err, gone)
 		}
+	}
+	if _, err := b.db.Upload(t.Context(), late.ID); !errors.Is(err, artifact.ErrNoUpload) {
+		t.Errorf("the upload that was not finished in time: %v, want it forgotten", err)
+	}
+	for _, id := range []uuid.UUID{pieces.ID, halfway.ID} {
+		if _, err := b.db.Upload(t.Context(), id); err != nil {
+			t.Errorf("an upload that is kept: %v", err)
+		}
+	}
+	path := filepath.Join(t.TempDir(), "input")
+	if err := worker.GetUpload(t.Context(), b.blobs, pieces, path); err != nil {
+		t.Fatal(err)
+	}
+	if got, err := os.ReadFile(path); string(got) != "blobblob" || err != nil {
+		t.Errorf("the upload in pieces is %q, %v", got, err)
 	}
 	if now := b.job(t, old.ID); now.ArtifactsExpiredAt == nil || now.Version != old.Version+1 || now.State != job.Succeeded {
 		t.Errorf("the job is %+v, want it to say that its files are gone", now)

@@ -13,6 +13,9 @@ import (
 // Work is what a test's kind of job does.
 type Work func(ctx context.Context, t Task) ([]artifact.Artifact, error)
 
+// GetUpload is getUpload.
+var GetUpload = getUpload //nolint:gochecknoglobals // for tests alone
+
 // Task is what a test's kind of job sees of a task.
 type Task struct {
 	Job     job.Job

@@ -45,6 +45,7 @@ type Store interface {
 	ExpireUploads(ctx context.Context, uploads, results time.Duration) ([]artifact.Artifact, error)
 	ExpireResults(ctx context.Context, age time.Duration) ([]artifact.Artifact, error)
 	ForgetUploads(ctx context.Context, age time.Duration) error
+	ForgetIncoming(ctx context.Context) error
 	UploadOrphans(ctx context.Context, ids []uuid.UUID) ([]uuid.UUID, error)
 	AttemptOrphans(ctx context.Context, attempts []artifact.Attempt) ([]artifact.Attempt, error)
 }

@@ -210,7 +210,7 @@ func (f *film) fetch(ctx context.Context) error {
 	if err := f.tools.Limits.Room(f.folder, upload.Size); err != nil {
 		return err
 	}
-	err = getFile(ctx, f.blobs, upload.BlobKey, f.order.Input)
+	err = getUpload(ctx, f.blobs, upload, f.order.Input)
 	if gcerrors.Code(err) == gcerrors.NotFound {
 		return errNoInput
 	}

@@ -250,16 +250,18 @@ WHERE owner = $1
     AND id < $2
     AND (cardinality($3::text[]) = 0 OR state = ANY($3::text[]))
     AND ($4::text = '' OR kind = $4::text)
+    AND ($5::text = '' OR title ILIKE $5::text)
 ORDER BY id DESC
-LIMIT $5
+LIMIT $6
 `
 
 type JobListParams struct {
-	Owner    string
-	Before   uuid.UUID
-	States   []string
-	Kind     string
-	PageSize int32
+	Owner     string
+	Before    uuid.UUID
+	States    []string
+	Kind      string
+	TitleLike string
+	PageSize  int32
 }
 
 type JobListRow struct {
@@ -273,6 +275,7 @@ func (q *Queries) JobList(ctx context.Context, arg JobListParams) ([]JobListRow,
 		arg.Before,
 		arg.States,
 		arg.Kind,
+		arg.TitleLike,
 		arg.PageSize,
 	)
 	if err != nil {

@@ -146,3 +146,23 @@ type Share struct {
 	RevokedAt *time.Time
 	RevokedBy *string
 }
+
+// A row is an upload that comes in pieces. It is written by the node that takes a piece, and kept as long as its file is.
+type Upload struct {
+	// A UUIDv7, which tells when it began; the artifact that it becomes has the same.
+	ID          uuid.UUID
+	Owner       string
+	Name        string
+	ContentType string
+	Size        int64
+	// What the client says that the whole file has; empty when it does not say.
+	Sha256   string
+	Received int64
+	Parts    int32
+	// How far the SHA-256 of what is received has come.
+	Digest []byte
+	// Who alone may append: the request that was the last to ask.
+	Writer     *uuid.UUID
+	CreatedAt  time.Time
+	FinishedAt *time.Time
+}
