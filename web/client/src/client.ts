@@ -1,8 +1,11 @@
+import { fullJitter } from "./backoff.js";
 import { HeraldError } from "./error.js";
 import type { TokenSource } from "./stream.js";
+import type { UploadOptions } from "./upload.js";
 import type {
   Artifact,
   CurvePoint,
+  Datasets,
   EventPage,
   Job,
   JobKinds,
@@ -13,6 +16,7 @@ import type {
   Session,
   Share,
   Shared,
+  UnfinishedUpload,
 } from "./wire.js";
 
 /** How a client reaches its server. */
@@ -29,6 +33,8 @@ export interface ClientOptions {
 export interface JobFilter {
   readonly state?: JobState | "active" | "ended";
   readonly kind?: string;
+  /** What stands in the title. */
+  readonly text?: string;
   readonly limit?: number;
   /** The `next` of the page before. */
   readonly before?: string;
@@ -46,17 +52,19 @@ export interface TimelineFilter {
   readonly limit?: number;
 }
 
+/** Which of the log's entries are listed. */
+export interface EventFilter {
+  readonly topic?: readonly string[];
+  /** "job.*" means all that begin so. */
+  readonly type?: readonly string[];
+  readonly limit?: number;
+}
+
 /** What a new job is. */
 export interface NewJob {
   readonly kind: string;
   readonly title: string;
   readonly args: unknown;
-}
-
-/** How an upload is watched and stopped. */
-export interface UploadOptions {
-  readonly onProgress?: (progress: { loaded: number; total: number }) => void;
-  readonly signal?: AbortSignal;
 }
 
 /** HeraldClient calls the API. Each call rejects with a HeraldError when the server refuses. */
@@ -94,8 +102,9 @@ export class HeraldClient {
     return this.#json("GET", `/api/jobs/${encodeURIComponent(id)}`);
   }
 
-  startJob(job: NewJob): Promise<Job> {
-    return this.#json("POST", "/api/jobs", job);
+  /** Starts a job. Under a key that was used before, it is the job that was started then. */
+  startJob(job: NewJob, key?: string): Promise<Job> {
+    return this.#json("POST", "/api/jobs", job, key === undefined ? {} : { "idempotency-key": key });
   }
 
   /** Asks for a job's end. */
@@ -128,6 +137,14 @@ export class HeraldClient {
   /** A link that shows a file to whoever has it, for so many seconds. */
   linkArtifact(id: string, seconds: number): Promise<Link> {
     return this.#json("POST", `/api/artifacts/${encodeURIComponent(id)}/links`, { expires_in: seconds });
+  }
+
+  /** The newest of the log's entries that the user may see, the newest first. */
+  events(filter: EventFilter = {}): Promise<EventPage> {
+    const query = new URLSearchParams();
+    for (const [name, value] of Object.entries(filter))
+      for (const one of [value].flat()) query.append(name, String(one));
+    return this.#json("GET", `/api/events?${query.toString()}`);
   }
 
   /** What a job made. */
@@ -170,20 +187,35 @@ export class HeraldClient {
     return this.#json("GET", "/api/kinds");
   }
 
+  /** What the user may export. */
+  datasets(): Promise<Datasets> {
+    return this.#json("GET", "/api/exports/datasets");
+  }
+
   /**
-   * Sends a file. It goes by XMLHttpRequest, since fetch does not tell how far an
-   * upload is. Rejects with the signal's reason when it is stopped.
+   * Sends a file, and goes on where it was whenever the network or the server was away: what does that is loaded when
+   * it is needed. Rejects with the signal's reason when it is stopped.
    */
-  async upload(file: File, { onProgress, signal }: UploadOptions = {}): Promise<Artifact> {
-    const request = new XMLHttpRequest();
-    request.open("POST", `${this.#base}/api/uploads?name=${encodeURIComponent(file.name)}`);
-    request.withCredentials = this.#credentials === "include";
-    for (const [name, value] of Object.entries(await this.#headers(false))) request.setRequestHeader(name, value);
-    request.setRequestHeader("content-type", file.type === "" ? "application/octet-stream" : file.type);
-    request.upload.addEventListener("progress", ({ loaded, total }) => onProgress?.({ loaded, total }));
-    await send(request, file, signal);
-    if (request.status !== 201) throw HeraldError.parse(request.status, request.responseText);
-    return JSON.parse(request.responseText) as Artifact;
+  async upload(file: File, options: UploadOptions = {}): Promise<Artifact> {
+    const { uploadFile } = await import("./upload.js");
+    const server = {
+      base: this.#base,
+      credentials: this.#credentials,
+      headers: (renew: boolean) => this.#headers(renew),
+      refusal: HeraldError.parse,
+      wait: (tries: number) => fullJitter(tries, { first: 500, longest: 15_000 }),
+    };
+    return uploadFile(server, file, options);
+  }
+
+  /** The user's uploads that are not finished. */
+  uploads(): Promise<{ uploads: readonly UnfinishedUpload[] }> {
+    return this.#json("GET", "/api/uploads");
+  }
+
+  /** Ends an upload that is not finished: nothing is left of it. */
+  async cancelUpload(id: string): Promise<void> {
+    await this.#call("DELETE", `/api/uploads/${encodeURIComponent(id)}`, undefined, { "tus-resumable": "1.0.0" });
   }
 
   async #headers(renew: boolean): Promise<Record<string, string>> {
@@ -216,28 +248,3 @@ function queryOf(filter: JobFilter | Omit<TimelineFilter, "types">): URLSearchPa
 
 /** What can be asked of a server: HeraldClient does it, and a test's double. */
 export type HeraldAPI = Pick<HeraldClient, keyof HeraldClient>;
-
-/** Sends a request and waits for its answer, whatever it is. */
-async function send(request: XMLHttpRequest, body: File, signal?: AbortSignal): Promise<void> {
-  signal?.throwIfAborted();
-  const abort = () => {
-    request.abort();
-  };
-  signal?.addEventListener("abort", abort);
-  try {
-    await new Promise<void>((resolve, reject) => {
-      request.addEventListener("load", () => {
-        resolve();
-      });
-      request.addEventListener("error", () => {
-        reject(new TypeError("the upload was cut off"));
-      });
-      request.addEventListener("abort", () => {
-        reject(signal?.reason as Error);
-      });
-      request.send(body);
-    });
-  } finally {
-    signal?.removeEventListener("abort", abort);
-  }
-}

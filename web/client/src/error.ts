@@ -1,4 +1,4 @@
-import type { Problem } from "./wire.js";
+import type { FieldProblem, Problem } from "./wire.js";
 
 /** A request that the server has refused, or that was answered by something in between. */
 export class HeraldError extends Error {
@@ -9,12 +9,15 @@ export class HeraldError extends Error {
   readonly type: string;
   /** What to name when asking for help. */
   readonly requestId: string;
+  /** What is wrong with which field of the request, when it is known. */
+  readonly errors: readonly FieldProblem[];
 
   constructor(problem: Problem) {
     super((problem.detail ?? "") === "" ? problem.title : `${problem.title}: ${String(problem.detail)}`);
     this.status = problem.status;
     this.type = problem.type;
     this.requestId = problem.request_id ?? "";
+    this.errors = problem.errors ?? [];
   }
 
   /** Reads an answer that is no success. */

@@ -94,6 +94,17 @@ export interface Link {
   readonly expires_at: string;
 }
 
+/** An upload that is not finished. */
+export interface UnfinishedUpload {
+  /** Takes it up again, and names the artifact that it becomes. */
+  readonly id: string;
+  readonly name: string;
+  readonly size: number;
+  /** How many bytes are there. */
+  readonly offset: number;
+  readonly expires_at: string;
+}
+
 /** Whether a user is there, on whichever node. */
 export interface Presence {
   readonly user: string;
@@ -143,6 +154,47 @@ export interface Problem {
   readonly status: number;
   readonly detail?: string;
   readonly request_id?: string;
+  /** What is wrong with which field of the request, when it is known. */
+  readonly errors?: readonly FieldProblem[];
+}
+
+/** What is wrong with one field of a request. */
+export interface FieldProblem {
+  /** Its path in the body, such as "args.params.since". */
+  readonly field: string;
+  readonly detail: string;
+}
+
+/** What can be exported, and how. */
+export interface Datasets {
+  readonly datasets: readonly Dataset[];
+  readonly formats: readonly string[];
+  readonly compressions: readonly string[];
+}
+
+/** What can be exported. */
+export interface Dataset {
+  readonly name: string;
+  readonly title: string;
+  readonly description: string;
+  readonly params: readonly DatasetParam[];
+  /** What its rows have, in order. */
+  readonly columns: readonly string[];
+}
+
+/** What an export of a dataset may be narrowed by. */
+export interface DatasetParam {
+  readonly name: string;
+  readonly type: "text" | "integer" | "bigint" | "numeric" | "boolean" | "date" | "timestamptz" | "uuid" | "text[]";
+  readonly required: boolean;
+  readonly default: string | null;
+  readonly description: string;
+  /** What it, or each of a list, may be; empty: anything of its type. */
+  readonly in: readonly string[];
+  /** Of a list: how many values it may have. */
+  readonly max_items?: number;
+  /** How many bytes of JSON a value may have. */
+  readonly max_length: number;
 }
 
 /** One entry of the log. */

@@ -168,13 +168,18 @@ export function useJobs(filter: Omit<JobFilter, "before"> = {}): UsedJobs {
 
 /** An upload, and how to begin and to stop it. */
 export interface UsedUpload {
-  readonly status: "idle" | "uploading" | "done" | "failed";
+  /** It waits while the network or the server is away, and goes on by itself. */
+  readonly status: "idle" | "uploading" | "waiting" | "done" | "failed";
   readonly loaded: number;
   readonly total: number;
   readonly artifact: Artifact | undefined;
   readonly error: Error | undefined;
-  /** Sends a file, in place of one that is under way; rejects when it cannot. */
+  /**
+   * Sends a file, in place of one that is under way; rejects when it cannot. A file that was begun before, on this page
+   * or on one that was reloaded, is taken up where it was.
+   */
   readonly upload: (file: File) => Promise<Artifact>;
+  /** Stops it for good. */
   readonly abort: () => void;
 }
 
@@ -186,16 +191,20 @@ const idle: Omit<UsedUpload, "upload" | "abort"> = {
   error: undefined,
 };
 
-/** Sends one file at a time. One under way is stopped when the component goes. */
+/** Sends one file at a time. One under way is stopped when the component goes, and can be taken up again. */
 export function useUpload(): UsedUpload {
   const { client } = useLive();
   const [state, setState] = useState(idle);
   const current = useRef<AbortController>(undefined);
+  const begun = useRef<string>(undefined);
   const abort = useCallback(() => {
     current.current?.abort();
     current.current = undefined;
+    // What cannot be ended now goes by itself in a day.
+    if (begun.current !== undefined) client.cancelUpload(begun.current).catch(() => undefined);
+    begun.current = undefined;
     setState(idle);
-  }, []);
+  }, [client]);
   useEffect(
     () => () => {
       current.current?.abort();
@@ -210,9 +219,20 @@ export function useUpload(): UsedUpload {
       const show = (change: Partial<typeof idle>) => {
         if (current.current === mine) setState((old) => ({ ...old, ...change }));
       };
+      begun.current = undefined;
       setState({ ...idle, status: "uploading", total: file.size });
       try {
-        const artifact = await client.upload(file, { signal: mine.signal, onProgress: show });
+        const artifact = await client.upload(file, {
+          signal: mine.signal,
+          onProgress: show,
+          onBegin: (id) => {
+            if (current.current === mine) begun.current = id;
+          },
+          onWait: (error) => {
+            show(error === undefined ? { status: "uploading", error } : { status: "waiting", error });
+          },
+        });
+        if (current.current === mine) begun.current = undefined;
         show({ status: "done", loaded: file.size, artifact });
         return artifact;
       } catch (err) {

@@ -252,6 +252,7 @@ export class FakeHerald {
         url: `/api/artifacts/${id}?signature=fake`,
         expires_at: new Date(Date.now() + seconds * 1000).toISOString(),
       }),
+      events: () => ({ events: [], next: "", floor: 0 }),
       jobArtifacts: () => ({ artifacts: [] }),
       shareJob: (id, { expires_in = 604_800, files = false } = {}) => this.#share(id, expires_in, files),
       shares: (id) => ({ shares: this.#shares.filter((s) => s.job_id === id).reverse() }),
@@ -272,12 +273,15 @@ export class FakeHerald {
         visible: false,
       }),
       kinds: () => ({ kinds: [], max_upload_bytes: 1 << 30 }),
+      datasets: () => ({ datasets: [], formats: ["csv"], compressions: ["none"] }),
       ticket: () => "ticket",
       upload: (file, options) => {
         options?.signal?.throwIfAborted();
         options?.onProgress?.({ loaded: file.size, total: file.size });
         return this.#artifact(file);
       },
+      uploads: () => ({ uploads: [] }),
+      cancelUpload: () => undefined,
     };
     const methods = Object.entries(answers).map(([name, answer]) => [
       name,
