@@ -1,4 +1,5 @@
 import type { JobKind } from "@herald/client";
+import { at, listOf, numberOf, textOf } from "./schema";
 
 /** What may be asked for as a number. */
 export interface NumberRange {
@@ -40,24 +41,4 @@ function rangeOf(schema: unknown): NumberRange | undefined {
   const min = numberOf(at(schema, "minimum"));
   const max = numberOf(at(schema, "maximum"));
   return min === undefined || max === undefined ? undefined : { min, max, usual: numberOf(at(schema, "default")) };
-}
-
-/** What stands at the path in a value of any shape. */
-function at(value: unknown, ...path: readonly string[]): unknown {
-  return path.reduce<unknown>(
-    (v, key) => (typeof v === "object" && v !== null ? (v as Record<string, unknown>)[key] : undefined),
-    value,
-  );
-}
-
-function listOf(value: unknown): readonly unknown[] {
-  return Array.isArray(value) ? (value as unknown[]) : [];
-}
-
-function textOf(value: unknown): string {
-  return typeof value === "string" ? value : "";
-}
-
-function numberOf(value: unknown): number | undefined {
-  return typeof value === "number" ? value : undefined;
 }
