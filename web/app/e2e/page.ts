@@ -30,16 +30,22 @@ export async function makeTestVideo(page: Page, length: string): Promise<Locator
 
 /** Drops a file on the page, as from a file manager. */
 export async function dropFile(page: Page, path: string): Promise<void> {
-  const base64 = (await readFile(path)).toString("base64");
-  const dataTransfer = await page.evaluateHandle(
-    ({ base64, name }) => {
-      const bytes = Uint8Array.from(atob(base64), (c) => c.charCodeAt(0));
-      const transfer = new DataTransfer();
-      transfer.items.add(new File([bytes], name, { type: "video/quicktime" }));
-      return transfer;
-    },
-    { base64, name: basename(path) },
+  await dropFiles(page, [path]);
+}
+
+/** Drops several at once. */
+export async function dropFiles(page: Page, paths: readonly string[]): Promise<void> {
+  const files = await Promise.all(
+    paths.map(async (path) => ({ base64: (await readFile(path)).toString("base64"), name: basename(path) })),
   );
+  const dataTransfer = await page.evaluateHandle((files) => {
+    const transfer = new DataTransfer();
+    for (const { base64, name } of files) {
+      const bytes = Uint8Array.from(atob(base64), (c) => c.charCodeAt(0));
+      transfer.items.add(new File([bytes], name, { type: "video/quicktime" }));
+    }
+    return transfer;
+  }, files);
   for (const type of ["dragenter", "dragover"]) await page.dispatchEvent("main", type, { dataTransfer });
   await expect(page.getByText(/^Drop to convert/)).toBeVisible();
   await page.dispatchEvent("main", "drop", { dataTransfer });

@@ -1,8 +1,10 @@
 import { type HeraldClient, type Job, type Session, SharedStream, type StreamState } from "@herald/client";
 import { createContext, useCallback, useContext, useSyncExternalStore } from "react";
 import { Clock, useNow } from "./clock";
+import { FileDatabase } from "./kept-files";
 import { Live } from "./live";
 import { JobStore, type JobList } from "./store";
+import { UnfinishedList } from "./unfinished";
 import { Uploads } from "./uploads";
 
 /** Desk is all that the pages of a signed-in user work with. */
@@ -20,9 +22,8 @@ export interface Desk {
 export function newDesk(client: HeraldClient, user: string, onSignedOut: () => void): Desk {
   const clock = new Clock();
   const store = new JobStore();
-  const uploads = new Uploads(client, (job) => {
-    store.put(job);
-  });
+  const kept = { list: new UnfinishedList(user), files: new FileDatabase(user) };
+  const uploads = new Uploads(client, store.put.bind(store), kept);
   const live = new Live(client, store, clock, onSignedOut, (on) => new SharedStream({ url: "/api/sse", user, ...on }));
   return { client, clock, store, uploads, live };
 }
@@ -30,6 +31,8 @@ export function newDesk(client: HeraldClient, user: string, onSignedOut: () => v
 /** Opens the stream; the function that it returns ends all that goes on at the desk. */
 export function openDesk(desk: Desk): () => void {
   const close = desk.live.open();
+  // What cannot be read now is there when the page is loaded again.
+  desk.uploads.restore().catch(() => undefined);
   return () => {
     close();
     desk.uploads.close();

@@ -4,6 +4,10 @@ import { JobStore } from "./store";
 import { followInTab, ringIcon, titleOf } from "./title";
 import { Uploads } from "./uploads";
 
+/** A server that never answers. */
+const never = () => new Promise<never>(() => undefined);
+const idle = { upload: never, startJob: never, uploads: never, cancelUpload: never };
+
 test("the title names the one job under way, or counts them", () => {
   expect(titleOf([])).toBe("Herald");
   expect(titleOf([{ title: "clip.mov", progress: 0.429 }])).toBe("42\u00a0% · clip.mov – Herald");
@@ -24,8 +28,7 @@ test("the tab follows jobs and uploads, and is as before when all is done", () =
   const store = new JobStore((flush) => {
     flush();
   });
-  const never = new Promise<never>(() => undefined);
-  const uploads = new Uploads({ upload: () => never, startJob: () => never }, () => undefined);
+  const uploads = new Uploads(idle, () => undefined);
   const icon = document.createElement("link");
   icon.href = "/plain.svg";
   const stop = followInTab(store, uploads, icon);
@@ -54,9 +57,8 @@ test("an icon is not drawn anew for each percent", () => {
   const store = new JobStore((flush) => {
     flush();
   });
-  const never = new Promise<never>(() => undefined);
   const icon = document.createElement("link");
-  const stop = followInTab(store, new Uploads({ upload: () => never, startJob: () => never }, () => undefined), icon);
+  const stop = followInTab(store, new Uploads(idle, () => undefined), icon);
   const drawn = new Set<string>();
   for (let n = 0; n <= 100; n++) {
     store.put(jobOf({ version: n, progress: n / 100 }));

@@ -58,7 +58,7 @@ function uploadsOf(uploads: Uploads): Progressing[] {
   return uploads
     .items()
     .filter(isUnderWay)
-    .map((u) => ({ title: u.file.name, progress: u.loaded / Math.max(u.file.size, 1) }));
+    .map((u) => ({ title: u.name, progress: u.loaded / Math.max(u.size, 1) }));
 }
 
 function mean(items: readonly Progressing[]): number {

@@ -1,25 +1,32 @@
 import type { Artifact } from "@herald/client";
 import { expect, test, vi } from "vitest";
 import { jobOf, noon } from "./testing";
-import { type Uploader, Uploads } from "./uploads";
+import { UnfinishedList } from "./unfinished";
+import { type Uploader, Uploads, type UploadsKept } from "./uploads";
 
 /** A server that answers each upload when the test says so. */
-function setup() {
+function setup(kept?: UploadsKept) {
   const sent: {
     name: string;
     signal: AbortSignal | undefined;
+    resume: string | undefined;
+    begin: (id: string) => void;
+    wait: (why?: Error) => void;
     progress: (loaded: number) => void;
     done: () => void;
     fail: (err: unknown) => void;
   }[] = [];
   const api = {
     upload: vi.fn<Uploader["upload"]>(
-      (file, { onProgress, signal } = {}) =>
+      (file, { onProgress, onBegin, onWait, resume, signal } = {}) =>
         new Promise((resolve, reject) => {
           const name = file instanceof File ? file.name : "";
           sent.push({
             name,
             signal,
+            resume,
+            begin: (id) => onBegin?.(id),
+            wait: (why) => onWait?.(why),
             progress: (loaded) => onProgress?.({ loaded, total: file.size }),
             done: () => {
               resolve(artifactOf(name));
@@ -32,10 +39,12 @@ function setup() {
         }),
     ),
     startJob: vi.fn<Uploader["startJob"]>(() => Promise.resolve(jobOf())),
+    cancelUpload: vi.fn<Uploader["cancelUpload"]>(() => Promise.resolve()),
+    uploads: vi.fn<Uploader["uploads"]>(() => Promise.resolve({ uploads: [] })),
   };
   const onJob = vi.fn();
-  const uploads = new Uploads(api, onJob);
-  const states = () => uploads.items().map((u) => `${u.file.name} ${u.state}`);
+  const uploads = new Uploads(api, onJob, kept);
+  const states = () => uploads.items().map((u) => `${u.name} ${u.state}`);
   return { api, sent, onJob, uploads, states };
 }
 
@@ -55,7 +64,22 @@ function artifactOf(name: string): Artifact {
 }
 
 function file(name: string, size = 100): File {
-  return new File([new Uint8Array(size)], name);
+  return new File([new Uint8Array(size)], name, { lastModified: 1 });
+}
+
+/** What outlives a page: the list in localStorage, and the files here. */
+function keeping(): UploadsKept & { readonly there: Map<string, File> } {
+  localStorage.clear();
+  const there = new Map<string, File>();
+  return {
+    there,
+    list: new UnfinishedList("demo"),
+    files: {
+      put: (id, file) => Promise.resolve(void there.set(id, file)),
+      get: (id) => Promise.resolve(there.get(id)),
+      remove: (id) => Promise.resolve(void there.delete(id)),
+    },
+  };
 }
 
 test("a file becomes a job as soon as it is there", async () => {
@@ -65,11 +89,10 @@ test("a file becomes a job as soon as it is there", async () => {
   await vi.waitFor(() => {
     expect(t.onJob).toHaveBeenCalledWith(jobOf());
   });
-  expect(t.api.startJob).toHaveBeenCalledWith({
-    kind: "video",
-    title: "a.mov",
-    args: { source: { upload: "artifact of a.mov" }, preset: "webm" },
-  });
+  expect(t.api.startJob).toHaveBeenCalledWith(
+    { kind: "video", title: "a.mov", args: { source: { upload: "artifact of a.mov" }, preset: "webm" } },
+    "upload-artifact of a.mov",
+  );
   expect(t.uploads.items()).toEqual([]);
 });
 
@@ -149,4 +172,66 @@ test("closing stops all of them", () => {
   t.uploads.close();
   expect(t.uploads.items()).toEqual([]);
   expect(t.sent.map((s) => s.signal?.aborted)).toEqual([true, true]);
+});
+
+test("while the network is away an upload says so, and how far it is", () => {
+  const t = setup();
+  t.uploads.add([file("a")], { preset: "webm" }, 1000);
+  t.sent[0]?.progress(40);
+  t.sent[0]?.wait(new TypeError("cut off"));
+  expect(t.uploads.items()[0]).toMatchObject({ state: "paused", loaded: 40, error: "Herald cannot be reached." });
+  t.sent[0]?.wait();
+  expect(t.uploads.items()[0]).toMatchObject({ state: "uploading", error: "" });
+});
+
+test("a page that is loaded anew goes on with the files that are kept, and asks for the others", async () => {
+  const kept = keeping();
+  const before = setup(kept);
+  before.uploads.add([file("kept"), file("large")], { preset: "webm" }, 1000);
+  before.sent[0]?.begin("u1");
+  before.sent[1]?.begin("u2");
+  before.uploads.close();
+  expect(before.api.cancelUpload).not.toHaveBeenCalled();
+  kept.there.delete("u2");
+
+  const t = setup(kept);
+  const unfinished = { name: "", size: 100, offset: 40, expires_at: noon };
+  t.api.uploads.mockResolvedValue({
+    uploads: [
+      { ...unfinished, id: "u1" },
+      { ...unfinished, id: "u2" },
+    ],
+  });
+  await t.uploads.restore();
+  expect(t.states().sort()).toEqual(["kept uploading", "large lost"]);
+  expect(t.sent.map((s) => [s.name, s.resume])).toEqual([["kept", "u1"]]);
+  expect(t.uploads.items().map((u) => [u.loaded, u.args])).toEqual([
+    [40, { preset: "webm" }],
+    [40, { preset: "webm" }],
+  ]);
+
+  const lost = t.uploads.items().find((u) => u.name === "large")?.id ?? 0;
+  expect(t.uploads.giveBack(lost, file("another"))).toBe(false);
+  t.uploads.add([file("large")], { preset: "gif" }, 1000);
+  expect(t.sent.map((s) => [s.name, s.resume])).toEqual([
+    ["kept", "u1"],
+    ["large", "u2"],
+  ]);
+  t.sent[1]?.done();
+  await vi.waitFor(() => {
+    expect(t.states()).toEqual(["kept uploading"]);
+  });
+  expect(kept.list.all().map((u) => u.id)).toEqual(["u1"]);
+});
+
+test("an upload that is cancelled is ended on the server too, and not there after a reload", () => {
+  const kept = keeping();
+  const t = setup(kept);
+  t.uploads.add([file("a")], { preset: "webm" }, 1000);
+  t.sent[0]?.begin("u1");
+  expect(kept.list.all()).toHaveLength(1);
+  t.uploads.cancel(t.uploads.items()[0]?.id ?? 0);
+  expect(t.api.cancelUpload).toHaveBeenCalledWith("u1");
+  expect(kept.list.all()).toEqual([]);
+  expect(kept.there.size).toBe(0);
 });

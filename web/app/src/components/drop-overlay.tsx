@@ -7,7 +7,7 @@ interface DropOverlayProps {
   readonly onFiles: (files: Iterable<File>) => void;
 }
 
-/** Takes files dropped anywhere on the page, and shows that it would while they are above it. */
+/** Takes files dropped or pasted anywhere on the page, and shows that it would while they are above it. */
 export function DropOverlay({ what, onFiles }: DropOverlayProps): ReactElement | null {
   const [over, setOver] = useState(false);
   const take = useEffectEvent(onFiles);
@@ -37,11 +37,19 @@ export function DropOverlay({ what, onFiles }: DropOverlayProps): ReactElement |
       setOver(false);
       take(event.dataTransfer?.files ?? []);
     };
+    const paste = (event: ClipboardEvent) => {
+      const files = event.clipboardData?.files;
+      if (files === undefined || files.length === 0) return;
+      event.preventDefault();
+      take(files);
+    };
+    window.addEventListener("paste", paste);
     window.addEventListener("dragenter", enter);
     window.addEventListener("dragleave", leave);
     window.addEventListener("dragover", hover);
     window.addEventListener("drop", drop);
     return () => {
+      window.removeEventListener("paste", paste);
       window.removeEventListener("dragenter", enter);
       window.removeEventListener("dragleave", leave);
       window.removeEventListener("dragover", hover);
