@@ -1,11 +1,13 @@
 import type { HeraldClient, Session } from "@herald/client";
 import { lazy, type ReactElement, useEffect, useState } from "react";
 import { Announcer } from "./components/announcer";
+import { Bell } from "./components/bell";
 import { ConnectionBadge, ConnectionNotice } from "./components/connection";
 import { Header, SupportLink, UserMenu } from "./components/header";
 import { Later } from "./components/later";
 import { Link } from "./components/link";
 import { PresetsContext, useLoadedPresets } from "./components/presets";
+import { Toaster } from "./components/toaster";
 import { type Desk, DeskContext, newDesk, openDesk, SessionContext } from "./desk";
 import { JobPage } from "./pages/job";
 import { JobsPage } from "./pages/jobs";
@@ -65,6 +67,7 @@ function SignedIn({ client, session, onSignOut, onExpired }: SignedInProps): Rea
             <Header>
               <SupportLink session={session} here={route.name === "support"} />
               <ConnectionBadge />
+              <Bell />
               <UserMenu session={session} onSignOut={onSignOut} />
             </Header>
             <main className="mx-auto max-w-(--page-width) space-y-5 px-4 pt-1 pb-24 sm:px-6">
@@ -72,6 +75,7 @@ function SignedIn({ client, session, onSignOut, onExpired }: SignedInProps): Rea
               <Page route={route} session={session} onPresetsAgain={presetsAgain} />
             </main>
           </div>
+          <Toaster />
           <Announcer />
         </PresetsContext>
       </DeskContext>

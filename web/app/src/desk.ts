@@ -3,7 +3,10 @@ import { createContext, useCallback, useContext, useSyncExternalStore } from "re
 import { Clock, useNow } from "./clock";
 import { FileDatabase } from "./kept-files";
 import { Live } from "./live";
+import { News } from "./news";
+import type { Notice } from "./notices";
 import { JobStore, type JobList } from "./store";
+import { showVisibility, tellSystem } from "./system-notices";
 import { UnfinishedList } from "./unfinished";
 import { Uploads } from "./uploads";
 
@@ -14,6 +17,7 @@ export interface Desk {
   readonly store: JobStore;
   readonly live: Live;
   readonly uploads: Uploads;
+  readonly news: News;
   /** Somebody without an account looks at one job: nothing can be done with it. */
   readonly guest?: true;
 }
@@ -25,18 +29,33 @@ export function newDesk(client: HeraldClient, user: string, onSignedOut: () => v
   const kept = { list: new UnfinishedList(user), files: new FileDatabase(user) };
   const uploads = new Uploads(client, store.put.bind(store), kept);
   const live = new Live(client, store, clock, onSignedOut, (on) => new SharedStream({ url: "/api/sse", user, ...on }));
-  return { client, clock, store, uploads, live };
+  const news = new News(client, user, {
+    visible: () => document.visibilityState === "visible",
+    seen: isLookedAt,
+    tell: (notice) => void tellSystem(notice).catch(() => undefined),
+  });
+  return { client, clock, store, uploads, live, news };
 }
 
 /** Opens the stream; the function that it returns ends all that goes on at the desk. */
 export function openDesk(desk: Desk): () => void {
-  const close = desk.live.open();
+  const ends = [desk.live.open()];
+  // To a guest nothing is told but of the job that they look at.
+  if (desk.guest === undefined) ends.push(desk.news.open(desk.live.subscribeLog), showVisibility());
   // What cannot be read now is there when the page is loaded again.
   desk.uploads.restore().catch(() => undefined);
   return () => {
-    close();
+    for (const end of ends) end();
     desk.uploads.close();
   };
+}
+
+/** Whether what the notice is about stands before the reader's eyes: its own page, or its card within the window. */
+function isLookedAt({ job }: Notice): boolean {
+  if (job === "") return false;
+  if (location.pathname === `/jobs/${job}`) return true;
+  const box = document.querySelector(`[data-job="${CSS.escape(job)}"]`)?.getBoundingClientRect();
+  return box !== undefined && box.bottom > 0 && box.top < window.innerHeight;
 }
 
 export const DeskContext = createContext<Desk | undefined>(undefined);

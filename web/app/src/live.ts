@@ -1,4 +1,12 @@
-import { type HeraldClient, HeraldError, type Job, type StreamEvent, type StreamState } from "@herald/client";
+import {
+  type HeraldClient,
+  HeraldError,
+  type Job,
+  type JobFilter,
+  type LogEvent,
+  type StreamEvent,
+  type StreamState,
+} from "@herald/client";
 import type { Clock } from "./clock";
 import type { JobStore } from "./store";
 
@@ -36,6 +44,7 @@ export class Live {
   #state: StreamState = "connecting";
   readonly #stateListeners = new Set<() => void>();
   readonly #eventListeners = new Map<string, Set<EventListener>>();
+  readonly #logListeners = new Set<(event: LogEvent) => void>();
   /** Events up to this one may be old; those after it happen now. */
   #head = Infinity;
   #reading = false;
@@ -56,6 +65,7 @@ export class Live {
     const stream = this.#openStream({
       onEvent: (event) => {
         this.#apply(event);
+        if ("seq" in event) for (const listener of this.#logListeners) listener(event);
       },
       onState: (state, error) => {
         this.#setState(state, error);
@@ -85,6 +95,14 @@ export class Live {
     };
   }
 
+  /** Tells of each entry of the log that comes, after the store knows of it. */
+  readonly subscribeLog = (listener: (event: LogEvent) => void): (() => void) => {
+    this.#logListeners.add(listener);
+    return () => {
+      this.#logListeners.delete(listener);
+    };
+  };
+
   /**
    * Reads the newest jobs. Ended jobs that the store knows and the server no
    * longer lists have been deleted meanwhile.
@@ -113,6 +131,16 @@ export class Live {
     const page = await this.#api.listJobs({ limit: pageSize, before: this.#store.list().next });
     for (const job of page.jobs) this.#store.put(job);
     this.#store.listRead({ status: "ready", next: page.next });
+  }
+
+  /**
+   * Reads a page of the jobs that match, from before the given one on, or the
+   * newest; resolves to where the next page begins. Rejects when it cannot.
+   */
+  async loadMatching(filter: JobFilter, before: string): Promise<string> {
+    const page = await this.#api.listJobs({ ...filter, limit: pageSize, ...(before !== "" && { before }) });
+    for (const job of page.jobs) this.#store.put(job);
+    return page.next;
   }
 
   /** Reads one job; rejects when it cannot. A job that is not there is removed from the store. */

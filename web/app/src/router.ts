@@ -13,12 +13,15 @@ export function parseRoute(pathname: string): Route {
 
 const navigated = "herald:navigated";
 
-/** Goes to an address of this app, its query included, without loading the page anew. */
-export function navigate(address: string): void {
+/**
+ * Goes to an address of this app, its query included, without loading the page anew; to its top, unless the reader is to
+ * stay where they are.
+ */
+export function navigate(address: string, { keepPlace = false } = {}): void {
   if (address === location.pathname + location.search) return;
   history.pushState(null, "", address);
   window.dispatchEvent(new Event(navigated));
-  window.scrollTo(0, 0);
+  if (!keepPlace) window.scrollTo(0, 0);
 }
 
 /** Puts another query into the address, in the place of the last one; the reader stays where they are. */

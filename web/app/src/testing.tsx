@@ -5,6 +5,7 @@ import { onTestFinished, vi } from "vitest";
 import { Clock } from "./clock";
 import { type Desk, DeskContext } from "./desk";
 import { Live, type StreamHandlers } from "./live";
+import { News } from "./news";
 import { JobStore } from "./store";
 import { Uploads } from "./uploads";
 
@@ -112,10 +113,11 @@ export function deskOf(calls: Partial<HeraldClient> = {}): { desk: Desk; stream:
     handlers.push(h);
     return { close: vi.fn() };
   });
+  const news = new News(client, "demo", { visible: () => true, seen: () => false, tell: vi.fn() });
   live.open();
   const [stream] = handlers;
   if (stream === undefined) throw new Error("no stream was opened");
-  return { desk: { client, clock, store, uploads, live }, stream };
+  return { desk: { client, clock, store, uploads, live, news }, stream };
 }
 
 /** Puts an element on the page for the length of the test. */

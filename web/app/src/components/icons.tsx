@@ -149,6 +149,12 @@ export const FilmIcon = (p: IconProps): ReactElement => (
   </Icon>
 );
 
+export const BellIcon = (p: IconProps): ReactElement => (
+  <Icon {...p}>
+    <path d="M8 2a4 4 0 0 0-4 4c0 3.25-1.25 4.25-1.75 5h11.5c-.5-.75-1.75-1.75-1.75-5a4 4 0 0 0-4-4ZM6.5 13.25c.3.5.85.75 1.5.75s1.2-.25 1.5-.75" />
+  </Icon>
+);
+
 /** The mark of the program: a letter H whose bar is a progress bar. */
 export function Mark(): ReactElement {
   return (

@@ -2,6 +2,7 @@ import { EventStream, HeraldClient, HeraldError, type Shared } from "@herald/cli
 import { Clock } from "../clock";
 import type { Desk } from "../desk";
 import { Live } from "../live";
+import { News } from "../news";
 import { JobStore } from "../store";
 import { Uploads } from "../uploads";
 
@@ -68,5 +69,6 @@ export function guestDesk(client: HeraldClient, secret: string, job: string, onE
       }),
   );
   const uploads = new Uploads(client, () => undefined);
-  return { client, clock, store, live, uploads, guest: true };
+  const news = new News(client, "", { visible: () => true, seen: () => true, tell: () => undefined });
+  return { client, clock, store, live, uploads, news, guest: true };
 }
