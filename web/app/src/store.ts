@@ -99,6 +99,11 @@ export class JobStore {
     return [...this.#jobs.values()].filter((j) => !hasEnded(j));
   }
 
+  /** The kinds of the jobs that are known. */
+  kinds(): ReadonlySet<string> {
+    return new Set([...this.#jobs.values()].map((j) => j.kind));
+  }
+
   readonly list = (): JobList => {
     if (this.#unsorted) {
       this.#unsorted = false;

@@ -1,7 +1,7 @@
 import { act } from "react";
 import { expect, test, vi } from "vitest";
 import { Announcer } from "../components/announcer";
-import { deskOf, idOf, jobOf, noon, render } from "../testing";
+import { button, click, deskOf, idOf, jobOf, noon, render } from "../testing";
 import { JobsPage } from "./jobs";
 
 function titles(container: HTMLElement): (string | null)[] {
@@ -43,14 +43,67 @@ test("older jobs are asked for while there are any", async () => {
     desk.store.put(jobOf({ id: idOf(2), title: "new" }));
     desk.store.listRead({ status: "ready", next: "cursor" });
   });
-  const older = Array.from(container.querySelectorAll("button")).find((b) => b.textContent === "Show older jobs");
+  const older = Array.from(container.querySelectorAll("button")).find((b) => b.textContent === "Show more");
   await act(async () => {
     older?.click();
     await Promise.resolve();
   });
   expect(listJobs).toHaveBeenCalledWith({ limit: 50, before: "cursor" });
   expect(titles(container)).toEqual(["new", "old"]);
-  expect(container.textContent).not.toContain("Show older jobs");
+  expect(container.textContent).not.toContain("Show more");
+});
+
+test("the address says which jobs are shown, and the server is asked for the others of them", async () => {
+  history.replaceState(null, "", "/?show=failed&text=CL");
+  const old = jobOf({ id: idOf(1), title: "old clip", state: "failed", finished_at: noon });
+  const listJobs = vi.fn(() => Promise.resolve({ jobs: [old], next: "" }));
+  const { desk } = deskOf({ listJobs });
+  act(() => {
+    desk.store.put(jobOf({ id: idOf(2), title: "clip", state: "failed", finished_at: noon }));
+    desk.store.put(jobOf({ id: idOf(3), title: "film", state: "failed", finished_at: noon }));
+    desk.store.put(jobOf({ id: idOf(4), title: "clip under way" }));
+    desk.store.listRead({ status: "ready", next: idOf(2) });
+  });
+  const container = render(<JobsPage onPresetsAgain={() => undefined} />, desk);
+  await act(() => Promise.resolve());
+  expect(listJobs).toHaveBeenCalledWith({ state: "failed", text: "CL", limit: 50 });
+  expect(titles(container)).toEqual(["clip", "old clip"]);
+  await click(button(container, "Show all"));
+  expect(location.pathname + location.search).toBe("/");
+  // The old one is behind a page that has not been read, so there is more between.
+  expect(titles(container)).toEqual(["clip under way", "film", "clip"]);
+  act(() => {
+    history.back();
+    window.dispatchEvent(new Event("popstate"));
+  });
+  history.replaceState(null, "", "/");
+});
+
+test("a filter that nothing fits says so, and the way out", async () => {
+  history.replaceState(null, "", "/?show=failed&kind=export");
+  const { desk } = deskOf({ listJobs: () => Promise.resolve({ jobs: [], next: "" }) });
+  act(() => {
+    desk.store.put(jobOf());
+    desk.store.listRead({ status: "ready", next: "" });
+  });
+  const container = render(<JobsPage onPresetsAgain={() => undefined} />, desk);
+  await act(() => Promise.resolve());
+  expect(container.textContent).toContain("There is no job that has failed");
+  await click(button(container, "Show all jobs"));
+  expect(titles(container)).toEqual(["clip.mov"]);
+});
+
+test("of a thousand jobs, no more are on the page than were asked for", async () => {
+  const { desk } = deskOf();
+  act(() => {
+    for (let n = 1; n <= 1000; n++) desk.store.put(jobOf({ id: idOf(n), title: `job ${String(n)}` }));
+    desk.store.listRead({ status: "ready", next: "" });
+  });
+  const container = render(<JobsPage onPresetsAgain={() => undefined} />, desk);
+  expect(titles(container)).toHaveLength(30);
+  expect(container.textContent).toContain("Under way 1000");
+  await click(button(container, "Show more"));
+  expect(titles(container)).toHaveLength(60);
 });
 
 test("start and end are announced, and no percent in between", async () => {

@@ -1,34 +1,57 @@
-import { type ReactElement, useState } from "react";
+import { type ReactElement, useEffect, useState } from "react";
 import { Button } from "../components/button";
 import { JobCard } from "../components/job-card";
+import { JobFilters } from "../components/job-filters";
 import { NewJob } from "../components/new-job";
 import { UploadList } from "../components/upload-list";
 import { useConnection, useDesk, useJobList } from "../desk";
+import { all, askedFor, isAll, matches, parseShown, pathOf, type Shown } from "../job-filter";
 import { messageOf } from "../live";
+import { navigate, useSearch } from "../router";
 
 /** The reader's jobs: what begins, what is under way, what has ended. */
 export function JobsPage({ onPresetsAgain }: { readonly onPresetsAgain: () => void }): ReactElement {
+  const search = useSearch();
   return (
     <>
       <h1 className="sr-only">Jobs</h1>
       <NewJob onPresetsAgain={onPresetsAgain} />
       <UploadList />
-      <Jobs />
+      <Jobs key={pathOf({ ...parseShown(search), text: "" })} shown={parseShown(search)} />
     </>
   );
 }
 
-function Jobs(): ReactElement {
-  const { live } = useDesk();
-  const { active, ended, status, error, next } = useJobList();
-  const none = active.length + ended.length === 0;
+/** How many cards there are of each part, to begin with and with each "Show more": a card costs some, if seen or not. */
+const page = 30;
 
-  if (none && status === "loading") return <Skeletons />;
+function Jobs({ shown }: { readonly shown: Shown }): ReactElement {
+  const { live, store } = useDesk();
+  const list = useJobList();
+  const older = useOlder(shown);
+  const [most, setMost] = useState(page);
+  const [none, filtered] = [list.active.length + list.ended.length === 0, !isAll(shown)];
+
+  if (none && list.status === "loading") return <Skeletons />;
+  const fits = (id: string) => {
+    const job = store.job(id);
+    return job !== undefined && matches(shown, job);
+  };
+  const active = list.active.filter(fits);
+  // What is older than the last page that was read has holes: another filter has brought some of it.
+  const ended = list.ended.filter((id) => fits(id) && (older.next === "" || id >= older.next));
+  const rows = rowsOf(active.slice(0, most), ended.slice(0, most), active.length);
+  const hidden = active.length > most || ended.length > most;
+  const more = () => {
+    setMost(most + page);
+    if (ended.length <= most + page && older.next !== "") older.read();
+  };
   return (
     <>
-      {status === "failed" && (
+      {(!none || filtered || list.next !== "") && <JobFilters shown={shown} />}
+      {list.status === "failed" && (
         <p role="alert" className="flex flex-wrap items-center gap-3 rounded-xl bg-bad-tint px-4 py-2.5 text-sm">
-          The list of jobs could not be read. {error}
+          The list of jobs could not be read. {list.error}
           <Button
             onClick={() => {
               void live.reload();
@@ -38,30 +61,91 @@ function Jobs(): ReactElement {
           </Button>
         </p>
       )}
-      {none && status === "ready" && <Empty />}
-      {!none && (
-        <ul aria-label="Jobs" className="space-y-3">
-          {rowsOf(active, ended)}
+      {none && !filtered && list.status === "ready" && <Empty />}
+      {rows.length > 0 && (
+        <ul aria-label="Jobs" className={`space-y-3 ${rows.length > 2 * page ? "jobs-many" : ""}`}>
+          {rows}
         </ul>
       )}
-      {next !== "" && <Older />}
+      {filtered && rows.length === 0 && !older.busy && older.error === "" && <NoneFits shown={shown} />}
+      {(hidden || older.next !== "" || older.busy) && (
+        <div className="flex justify-center">
+          <Button onClick={more} why={older.busy ? "Reading them." : undefined}>
+            Show more
+          </Button>
+        </div>
+      )}
+      {older.error !== "" && (
+        <p role="alert" className="text-center text-sm text-bad">
+          {older.error}
+        </p>
+      )}
     </>
   );
+}
+
+interface Older {
+  /** Where the next page begins; empty when there is none. */
+  readonly next: string;
+  readonly busy: boolean;
+  readonly error: string;
+  readonly read: () => void;
+}
+
+/** Reads what the store does not have: of all jobs the pages behind its own, of those that a filter shows the first too. */
+function useOlder(shown: Shown): Older {
+  const { live } = useDesk();
+  const list = useJobList();
+  const everything = isAll(shown);
+  const [state, setState] = useState({ next: "", busy: !everything, error: "" });
+  const { state: of, kind, text } = shown;
+
+  useEffect(() => {
+    if (everything) return undefined;
+    let current = true;
+    setState({ next: "", busy: true, error: "" });
+    live.loadMatching(askedFor({ state: of, kind, text }), "").then(
+      (next) => {
+        if (current) setState({ next, busy: false, error: "" });
+      },
+      (err: unknown) => {
+        if (current) setState({ next: "", busy: false, error: messageOf(err) });
+      },
+    );
+    return () => {
+      current = false;
+    };
+  }, [live, everything, of, kind, text]);
+
+  const next = everything ? list.next : state.next;
+  const read = () => {
+    setState({ ...state, busy: true, error: "" });
+    const reading = everything ? live.loadOlder().then(() => "") : live.loadMatching(askedFor(shown), state.next);
+    reading.then(
+      (after) => {
+        setState({ next: after, busy: false, error: "" });
+      },
+      (err: unknown) => {
+        setState({ ...state, busy: false, error: messageOf(err) });
+      },
+    );
+  };
+  return { ...state, next, busy: state.busy, read };
 }
 
 /**
  * The list with its headings, as one array: a card stays itself, and a video
  * plays on, when its job moves from one part to the other.
  */
-function rowsOf(active: readonly string[], ended: readonly string[]): ReactElement[] {
+function rowsOf(active: readonly string[], ended: readonly string[], underWay: number): ReactElement[] {
   const card = (id: string) => (
-    <li key={id}>
+    <li key={id} data-job={id}>
       <JobCard id={id} />
     </li>
   );
   const rows = [...active.map(card), ...ended.map(card)];
   if (ended.length > 0) rows.splice(active.length, 0, <Heading key="ended" text="Ended" />);
-  if (active.length > 0) rows.unshift(<Heading key="active" text="Under way" count={active.length} />);
+  if (active.length > 0) rows.unshift(<Heading key="active" text="Under way" count={underWay} />);
   return rows;
 }
 
@@ -75,43 +159,31 @@ function Heading({ text, count }: { readonly text: string; readonly count?: numb
   );
 }
 
-/** Reads the next page of older jobs. */
-function Older(): ReactElement {
-  const { live } = useDesk();
-  const [busy, setBusy] = useState(false);
-  const [error, setError] = useState("");
-  const load = () => {
-    setBusy(true);
-    setError("");
-    live
-      .loadOlder()
-      .catch((err: unknown) => {
-        setError(messageOf(err));
-      })
-      .finally(() => {
-        setBusy(false);
-      });
-  };
-  return (
-    <div className="flex flex-col items-center gap-2">
-      <Button onClick={load} why={busy ? "Reading them." : undefined}>
-        Show older jobs
-      </Button>
-      {error !== "" && (
-        <p role="alert" className="text-sm text-bad">
-          {error}
-        </p>
-      )}
-    </div>
-  );
-}
-
 function Empty(): ReactElement {
   return (
     <div className="px-6 py-14 text-center">
       <p className="text-lg font-medium">Nothing here yet</p>
       <p className="mx-auto mt-1 max-w-sm text-soft">
         Drop a video, or let Herald make one. Its progress shows here as it happens.
+      </p>
+    </div>
+  );
+}
+
+function NoneFits({ shown }: { readonly shown: Shown }): ReactElement {
+  const words = { all: "", active: "that is under way", ended: "that has ended", failed: "that has failed" };
+  const what = ["There is no job", words[shown.state], shown.text !== "" && `with “${shown.text}” in its title`];
+  return (
+    <div className="px-6 py-10 text-center">
+      <p className="font-medium">{what.filter((part) => part !== "" && part !== false).join(" ")}</p>
+      <p className="mt-3">
+        <Button
+          onClick={() => {
+            navigate(pathOf(all), { keepPlace: true });
+          }}
+        >
+          Show all jobs
+        </Button>
       </p>
     </div>
   );
