@@ -25,14 +25,19 @@ export function parseShown(search: string): Shown {
   };
 }
 
-/** The path at which the jobs are shown so. */
-export function pathOf({ state, kind, text }: Shown): string {
+/** The query that says so in the address. */
+export function queryOf({ state, kind, text }: Shown): string {
   const query = new URLSearchParams();
   if (state !== "all") query.set("show", state);
   if (kind !== "") query.set("kind", kind);
   if (text.trim() !== "") query.set("text", text);
-  const search = query.toString();
-  return search === "" ? "/" : `/?${search}`;
+  return query.toString();
+}
+
+/** The address at which the jobs are shown so. */
+export function addressOf(shown: Shown): string {
+  const query = queryOf(shown);
+  return query === "" ? "/" : `/?${query}`;
 }
 
 export function isAll({ state, kind, text }: Shown): boolean {

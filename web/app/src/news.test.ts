@@ -12,7 +12,7 @@ const payment = { payment_id: "p1", status: "succeeded", amount: "12.50", curren
 
 function setup(old: LogEvent[] = []) {
   const onlookers = { visible: vi.fn(() => true), seen: vi.fn(() => false), tell: vi.fn() };
-  const events = vi.fn(() => Promise.resolve({ events: old }));
+  const events = vi.fn(() => Promise.resolve({ events: old, next: "", floor: 0 }));
   const news = new News({ events }, "demo", onlookers);
   return { news, events, onlookers };
 }

@@ -1,8 +1,8 @@
 import { type ReactElement, useContext, useEffect, useState } from "react";
 import { useDesk } from "../desk";
 import { sentence } from "../format";
-import { all, isAll, pathOf, type Shown } from "../job-filter";
-import { navigate, replace } from "../router";
+import { all, isAll, addressOf, queryOf, type Shown } from "../job-filter";
+import { navigate, replaceQuery } from "../router";
 import { Button } from "./button";
 import { Choice } from "./choice";
 import { PresetsContext } from "./presets";
@@ -29,7 +29,7 @@ export function JobFilters({ shown }: { readonly shown: Shown }): ReactElement {
   useEffect(() => {
     if (text.trim() === shown.text) return undefined;
     const timer = setTimeout(() => {
-      replace(pathOf({ ...shown, text: text.trim() }));
+      replaceQuery(queryOf({ ...shown, text: text.trim() }));
     }, settled);
     return () => {
       clearTimeout(timer);
@@ -43,7 +43,7 @@ export function JobFilters({ shown }: { readonly shown: Shown }): ReactElement {
         options={states}
         value={shown.state}
         onChange={(state) => {
-          navigate(pathOf({ ...shown, state }), { keepPlace: true });
+          navigate(addressOf({ ...shown, state }), { keepPlace: true });
         }}
       />
       <KindSelect shown={shown} />
@@ -63,7 +63,7 @@ export function JobFilters({ shown }: { readonly shown: Shown }): ReactElement {
           look="quiet"
           onClick={() => {
             setText("");
-            navigate(pathOf(all), { keepPlace: true });
+            navigate(addressOf(all), { keepPlace: true });
           }}
         >
           Show all
@@ -87,7 +87,7 @@ function KindSelect({ shown }: { readonly shown: Shown }): ReactElement | null {
       aria-label="Kind"
       value={shown.kind}
       onChange={(event) => {
-        navigate(pathOf({ ...shown, kind: event.target.value }), { keepPlace: true });
+        navigate(addressOf({ ...shown, kind: event.target.value }), { keepPlace: true });
       }}
       className="h-8 rounded-lg bg-card px-2 text-sm text-ink ring-1 ring-edge ring-inset"
     >

@@ -5,19 +5,19 @@ import { JobFilters } from "../components/job-filters";
 import { NewJob } from "../components/new-job";
 import { UploadList } from "../components/upload-list";
 import { useConnection, useDesk, useJobList } from "../desk";
-import { all, askedFor, isAll, matches, parseShown, pathOf, type Shown } from "../job-filter";
+import { all, askedFor, isAll, matches, parseShown, addressOf, queryOf, type Shown } from "../job-filter";
 import { messageOf } from "../live";
-import { navigate, useSearch } from "../router";
+import { navigate, useQuery } from "../router";
 
 /** The reader's jobs: what begins, what is under way, what has ended. */
 export function JobsPage({ onPresetsAgain }: { readonly onPresetsAgain: () => void }): ReactElement {
-  const search = useSearch();
+  const search = useQuery();
   return (
     <>
       <h1 className="sr-only">Jobs</h1>
       <NewJob onPresetsAgain={onPresetsAgain} />
       <UploadList />
-      <Jobs key={pathOf({ ...parseShown(search), text: "" })} shown={parseShown(search)} />
+      <Jobs key={addressOf({ ...parseShown(search), text: "" })} shown={parseShown(search)} />
     </>
   );
 }
@@ -97,40 +97,45 @@ function useOlder(shown: Shown): Older {
   const { live } = useDesk();
   const list = useJobList();
   const everything = isAll(shown);
-  const [state, setState] = useState({ next: "", busy: !everything, error: "" });
   const { state: of, kind, text } = shown;
+  const key = queryOf(shown);
+  const [read, setRead] = useState({ key: "", next: "", busy: false, error: "" });
 
   useEffect(() => {
     if (everything) return undefined;
     let current = true;
-    setState({ next: "", busy: true, error: "" });
+    const show = (next: string, error: string) => {
+      if (current) setRead({ key, next, busy: false, error });
+    };
     live.loadMatching(askedFor({ state: of, kind, text }), "").then(
       (next) => {
-        if (current) setState({ next, busy: false, error: "" });
+        show(next, "");
       },
       (err: unknown) => {
-        if (current) setState({ next: "", busy: false, error: messageOf(err) });
+        show("", messageOf(err));
       },
     );
     return () => {
       current = false;
     };
-  }, [live, everything, of, kind, text]);
+  }, [live, everything, key, of, kind, text]);
 
+  // What was read for another filter says nothing of this one.
+  const state = read.key === key ? read : { key, next: "", busy: !everything, error: "" };
   const next = everything ? list.next : state.next;
-  const read = () => {
-    setState({ ...state, busy: true, error: "" });
-    const reading = everything ? live.loadOlder().then(() => "") : live.loadMatching(askedFor(shown), state.next);
+  const readOn = () => {
+    setRead({ ...state, busy: true, error: "" });
+    const reading = everything ? live.loadOlder().then(() => "") : live.loadMatching(askedFor(shown), next);
     reading.then(
       (after) => {
-        setState({ next: after, busy: false, error: "" });
+        setRead({ key, next: after, busy: false, error: "" });
       },
       (err: unknown) => {
-        setState({ ...state, busy: false, error: messageOf(err) });
+        setRead({ ...state, busy: false, error: messageOf(err) });
       },
     );
   };
-  return { ...state, next, busy: state.busy, read };
+  return { ...state, next, read: readOn };
 }
 
 /**
@@ -179,7 +184,7 @@ function NoneFits({ shown }: { readonly shown: Shown }): ReactElement {
       <p className="mt-3">
         <Button
           onClick={() => {
-            navigate(pathOf(all), { keepPlace: true });
+            navigate(addressOf(all), { keepPlace: true });
           }}
         >
           Show all jobs
