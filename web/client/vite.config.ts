@@ -5,7 +5,12 @@ export default defineConfig({
   build: {
     target: "es2023",
     lib: {
-      entry: { index: "src/index.ts", react: "src/react/index.ts", testing: "src/testing/index.ts", upload: "src/upload.ts" },
+      entry: {
+        index: "src/index.ts",
+        react: "src/react/index.ts",
+        testing: "src/testing/index.ts",
+        upload: "src/upload.ts",
+      },
       formats: ["es"],
     },
     // The other entries use the first by the package's name, so that there is only one of each class.
