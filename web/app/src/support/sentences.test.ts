@@ -25,6 +25,10 @@ const payloads: Record<string, unknown> = {
   "job.deleted": {},
   "job.callback": { outcome: "given_up", host: "example.org", error: "The receiver answered 503." },
   "job.artifacts_expired": {},
+  "job.absent": { outcome: "delivered", medium: "mail", error: "" },
+  "job.shared": { share: "s1", shared_by: "w1" },
+  "job.share_opened": { share: "s1", shared_by: "w1" },
+  "job.share_revoked": { share: "s1", shared_by: "w1" },
   "access.read": { reader: "sue", roles: ["support"], whose: "alice", what: ["job:42"] },
   "notification.payment": { payment_id: "p", status: "failed", amount: "12.50", currency: "EUR", reference: "F-7" },
   "notification.account": { user_id: "alice", action: "locked" },
@@ -74,6 +78,10 @@ test("events of jobs say who, what and how bad", () => {
     ["Deleted", "warning", "Deleted by w1", ""],
     ["Callback", "bad", "Gave up calling example.org back", "The receiver answered 503."],
     ["Files gone", "info", "Its files are no longer kept", ""],
+    ["Away", "good", "Nobody had seen the end, so a mail told of it", ""],
+    ["Shared", "info", "Shared by a link by w1", ""],
+    ["Link opened", "info", "The link was opened for the first time", ""],
+    ["Link revoked", "info", "The link was revoked by w1", ""],
   ]);
 });
 

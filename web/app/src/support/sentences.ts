@@ -41,6 +41,12 @@ export function kindOf(type: string): string {
       return "Access";
     case "job.artifacts_expired":
       return "Files gone";
+    case "job.absent":
+      return "Away";
+    case "job.share_opened":
+      return "Link opened";
+    case "job.share_revoked":
+      return "Link revoked";
     default:
       return sentence(cut(type.slice(type.lastIndexOf(".") + 1), 40));
   }
@@ -78,6 +84,9 @@ function more(event: Event, plain: Said, entry: TimelineEntry): Said | undefined
       return { ...plain, text: event.actor === "" ? "Asked to stop" : `${event.actor} asked it to stop` };
     case "job.cancelled":
       return { ...plain, note: text("error") };
+    case "job.shared":
+    case "job.share_revoked":
+      return { ...plain, text: by(entry.text, event.actor) };
     case "job.deleted":
       return { severity: "warning", text: by("Deleted", event.actor) };
     case "job.late_report":
