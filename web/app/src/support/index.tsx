@@ -8,6 +8,7 @@ import { LivePage } from "./live-page";
 import { parsePlace, type Place } from "./place";
 import { SearchPage } from "./search-page";
 import { Shell } from "./shell";
+import { JobPage } from "./timeline/job-page";
 
 /** The support desk: whoever may not look into others' things is told who may. */
 export default function SupportDesk({ session }: { readonly session: Session }): ReactElement {
@@ -29,6 +30,7 @@ function SupportPage({ place, session }: { readonly place: Place; readonly sessi
     case "connections":
       return <ConnectionsPage session={session} />;
     case "job":
+      return <JobPage key={place.id} id={place.id} />;
     case "user":
     case "then":
     case "nowhere":

@@ -39,6 +39,11 @@ export function userPlace(user: string): string {
   return `/support/users/${encodeURIComponent(user)}`;
 }
 
+/** The address of a user's page as they saw it, at an event of the log where one is given. */
+export function thenPlace(user: string, seq?: number): string {
+  return `${userPlace(user)}/then${seq === undefined ? "" : `?at=${String(seq)}`}`;
+}
+
 function decoded(part: string): string | undefined {
   try {
     return decodeURIComponent(part);
