@@ -20,6 +20,8 @@ export interface Desk {
   readonly news: News;
   /** Somebody without an account looks at one job: nothing can be done with it. */
   readonly guest?: true;
+  /** Why nothing can be done with the jobs here: they are looked at as they were. */
+  readonly readOnly?: string;
 }
 
 /** A desk of the user's, that nothing happens at until openDesk. All of the user's tabs share one stream. */

@@ -174,8 +174,9 @@ interface ActionProps {
 
 /** A button whose name says which job it is about. */
 function Action({ name, job, look = "plain", why, onClick, children }: ActionProps): ReactElement {
+  const { readOnly } = useDesk();
   return (
-    <Button look={look} why={why} onClick={onClick} aria-label={`${name} ${job.title}`}>
+    <Button look={look} why={readOnly ?? why} onClick={onClick} aria-label={`${name} ${job.title}`}>
       {children}
     </Button>
   );

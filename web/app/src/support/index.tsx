@@ -8,7 +8,9 @@ import { LivePage } from "./live-page";
 import { parsePlace, type Place } from "./place";
 import { SearchPage } from "./search-page";
 import { Shell } from "./shell";
+import { ThenPage } from "./then/then-page";
 import { JobPage } from "./timeline/job-page";
+import { UserPage } from "./user/user-page";
 
 /** The support desk: whoever may not look into others' things is told who may. */
 export default function SupportDesk({ session }: { readonly session: Session }): ReactElement {
@@ -32,7 +34,9 @@ function SupportPage({ place, session }: { readonly place: Place; readonly sessi
     case "job":
       return <JobPage key={place.id} id={place.id} />;
     case "user":
+      return <UserPage key={place.id} user={place.id} />;
     case "then":
+      return <ThenPage key={place.id} user={place.id} />;
     case "nowhere":
       return <Nowhere />;
   }
