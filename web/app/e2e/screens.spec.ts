@@ -1,5 +1,6 @@
 import { fileURLToPath } from "node:url";
 import { expect, type Page } from "@playwright/test";
+import { Backend, pageOf } from "./backend";
 import { test } from "./herald";
 import { card, expectBadge, makeTestVideo, signIn, writeNotes } from "./page";
 import { Shop } from "./shop";
@@ -107,4 +108,61 @@ test("the support desk, light and dark, on a desk and on a phone", async ({ hera
   await page.goto(`http://${herald.address}/support?problems=true`);
   await expect(page.getByRole("listitem").first()).toBeVisible();
   await shoot(page, "support-phone-dark");
+});
+
+test("support's pages of a job and of a user", async ({ herald, page, browser, request }) => {
+  const backend = await Backend.create(herald, request);
+  let hers = await pageOf(browser, herald, "alice");
+  const done = await backend.start("alice", "Invoices of February");
+  await backend.report(done, { state: "succeeded", result: {} });
+  const id = await backend.start("alice", "Import of March");
+  const steps = (from: number, to: number, rows: number) =>
+    Array.from({ length: 12 }, (_, i) => {
+      const progress = from + ((to - from) * (i + 1)) / 12;
+      return { progress, processed: Math.round(progress * rows), total: rows, unit: "rows" };
+    });
+  for (const report of steps(0, 0.6, 48_000)) await backend.report(id, report);
+  const error = "The importer ended with status 1.\nreading part-0007.csv\nreading part-0008.csv: no such file";
+  await backend.report(id, { state: "retrying", error, retry_at: new Date().toISOString() });
+  await expect(card(hers, "Import of March")).toContainText("Attempt 1 of 3 failed");
+  const presence = () => backend.get<{ online: boolean }>("users/alice/presence");
+  await expect.poll(async () => (await presence()).online).toBe(true);
+  await hers.close();
+  await expect.poll(async () => (await presence()).online).toBe(false);
+  await backend.post(`jobs/${id}/attempts`, { worker: "worker-2" });
+  for (const report of steps(0, 0.83, 48_000)) await backend.report(id, { attempt: 2, ...report });
+  const seqs = await backend.seqs(id, 28);
+  hers = await pageOf(browser, herald, "alice");
+  await backend.report(id, { attempt: 2, message: "Writing the index" });
+  await expect(hers.getByText("Writing the index")).toBeVisible();
+  await backend.report(id, { attempt: 2, state: "succeeded", result: {} });
+  await expect(card(hers, "Import of March")).toHaveAttribute("data-state", "succeeded");
+
+  await page.setViewportSize({ width: 1280, height: 900 });
+  await page.emulateMedia({ reducedMotion: "reduce" });
+  await signIn(page, await herald.linkFor("sue", "support"));
+  const at = (path: string) => page.goto(`http://${herald.address}/support/${path}`);
+  await at(`jobs/${id}`);
+  await expect(page.getByText("Follows as it goes")).toBeVisible();
+  await shoot(page, "support-job");
+  await at(`jobs/${id}?open=${String(seqs[14])}`);
+  await expect(page.getByRole("region", { name: "What became of it" })).toContainText("alice");
+  await shoot(page, "support-job-event", true);
+  await at("users/alice");
+  await expect(page.getByText("Connected", { exact: true })).toBeVisible();
+  await expect(page.getByRole("list", { name: "Told" })).toBeVisible();
+  await shoot(page, "support-user");
+  await at(`users/alice/then?span=10m&truth=1&at=${String(seqs[24])}`);
+  await expect(page.getByRole("article", { name: "Import of March" })).toHaveCount(2);
+  await shoot(page, "support-then");
+  await page.emulateMedia({ colorScheme: "dark" });
+  await page.reload();
+  await expect(page.getByRole("article", { name: "Import of March" })).toHaveCount(2);
+  await shoot(page, "support-then-dark");
+  await page.setViewportSize({ width: 390, height: 844 });
+  await expect(page.getByRole("article", { name: "Import of March" })).toHaveCount(2);
+  await shoot(page, "support-then-phone", true);
+  await at(`jobs/${id}`);
+  await expect(page.getByText("Follows as it goes")).toBeVisible();
+  await shoot(page, "support-job-phone", true);
 });
