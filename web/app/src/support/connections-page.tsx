@@ -24,6 +24,7 @@ export function ConnectionsPage({ session }: { readonly session: Session }): Rea
   return (
     <>
       <h1 className="sr-only">Connections</h1>
+      <Bar wanted={wanted} onChange={change} />
       <Streams key={query} wanted={wanted} session={session} onChange={change} />
     </>
   );
@@ -53,7 +54,6 @@ function Streams({ wanted, session, onChange }: StreamsProps): ReactElement {
           onChange({ node, ended: false });
         }}
       />
-      <Bar wanted={wanted} onChange={onChange} />
       {error !== "" && (
         <Failed
           title={value === undefined ? "The connections could not be read" : "This is no longer up to date"}
@@ -147,6 +147,11 @@ function Number({ name, value }: { readonly name: string; readonly value: number
 
 function Bar({ wanted, onChange }: Omit<StreamsProps, "session">): ReactElement {
   const [user, setUser] = useState(wanted.user);
+  const [shown, setShown] = useState(wanted);
+  if (shown !== wanted) {
+    setShown(wanted);
+    setUser(wanted.user);
+  }
   const search = () => {
     if (user.trim() !== wanted.user) onChange({ user: user.trim() });
   };

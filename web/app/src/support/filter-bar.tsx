@@ -19,7 +19,7 @@ export function FilterBar({ filters, onChange }: FilterBarProps): ReactElement {
   const count = countFilters(filters);
   return (
     <section aria-label="Filters" className="space-y-3 rounded-2xl bg-card p-3 ring-1 ring-line sm:p-4">
-      <Words key={`${filters.text}\n${filters.user}\n${filters.job}`} filters={filters} onChange={change} />
+      <Words filters={filters} onChange={change} />
       <div className="flex flex-wrap items-center gap-2">
         <Choice
           legend="Severity"
@@ -68,6 +68,15 @@ function Words({ filters, onChange }: { readonly filters: Filters; readonly onCh
   const [user, setUser] = useState(filters.user);
   const [job, setJob] = useState(filters.job);
   const [bad, setBad] = useState("");
+  const [shown, setShown] = useState(filters);
+  if (shown !== filters) {
+    // The reader went back, or cleared the filters: the fields say what is looked for now.
+    setShown(filters);
+    setText(filters.text);
+    setUser(filters.user);
+    setJob(filters.job);
+    setBad("");
+  }
   const commit = () => {
     const id = job.trim().toLowerCase().replace(/^job:/, "");
     if (id !== "" && !/^[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}$/.test(id)) {
