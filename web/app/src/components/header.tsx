@@ -31,7 +31,11 @@ export function SupportLink({
 }): ReactElement | null {
   if (!isSupport(session)) return null;
   return (
-    <Link to="/support" current={here} className={`${buttonShape} text-soft hover:bg-well hover:text-ink`}>
+    <Link
+      to="/support"
+      current={here}
+      className={`${buttonShape} text-soft hover:bg-well hover:text-ink aria-[current]:text-ink`}
+    >
       Support
     </Link>
   );

@@ -1,7 +1,7 @@
 import type { ReactElement } from "react";
 import { Link } from "../components/link";
 import { useTime } from "../desk";
-import { ago, instant } from "../format";
+import { elapsed, instant } from "../format";
 import type { Connection } from "./api";
 import { Ending } from "./ending";
 import { userPlace } from "./place";
@@ -39,7 +39,13 @@ export function ConnectionRow({ connection: c, admin, onChanged }: ConnectionRow
           {clientOf(c.user_agent)}
         </p>
         <p className="truncate text-xs text-faint">
-          {c.address ?? "Address not known"}
+          <span
+            title={
+              c.address === null ? "It came through a proxy that is trusted and did not say whose it is." : undefined
+            }
+          >
+            {c.address ?? "Address not known"}
+          </span>
           {c.session !== "" && `, session ${c.session}`}
         </p>
       </div>
@@ -74,7 +80,7 @@ function Since({ connection: c }: { readonly connection: Connection }): ReactEle
   if (c.closed_at === null) {
     return (
       <time dateTime={c.opened_at} title={`Since ${opened}`} className="text-soft tabular-nums">
-        {ago(now - Date.parse(c.opened_at))}
+        for {elapsed(now - Date.parse(c.opened_at))}
       </time>
     );
   }

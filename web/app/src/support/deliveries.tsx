@@ -60,7 +60,7 @@ function Outcome({ became }: { readonly became: Became }): ReactElement {
       <ul className="space-y-1">
         {recipients.map((r) => (
           <li key={r.user}>
-            <span className="font-medium break-words">{r.user}</span>{" "}
+            <span className="font-medium break-words">{r.user}</span>:{" "}
             <span className={lookOf(r.stage)}>
               {r.stage === "" && r.way === "snapshot" ? "got the jobs as they stood, later" : stages[r.stage]}
             </span>

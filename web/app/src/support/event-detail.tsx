@@ -14,10 +14,12 @@ interface EventDetailProps {
   readonly event: LogRecord;
   /** What the sentence left out. */
   readonly note: string;
+  /** It is about something that went wrong. */
+  readonly bad: boolean;
 }
 
 /** An event in full: what it is, what became of it, what it carries. */
-export function EventDetail({ event, note }: EventDetailProps): ReactElement {
+export function EventDetail({ event, note, bad }: EventDetailProps): ReactElement {
   // A stream does not say whom an event concerns; the log does.
   const known = event.topics !== undefined;
   const full = useAnswer<LogRecord>(known ? undefined : `/api/events/${String(event.seq)}`);
@@ -25,7 +27,13 @@ export function EventDetail({ event, note }: EventDetailProps): ReactElement {
   return (
     <div className="grid gap-x-8 gap-y-5 text-sm lg:grid-cols-2">
       <div className="min-w-0 space-y-5">
-        {note !== "" && <p className="break-words whitespace-pre-wrap text-ink">{note}</p>}
+        {note !== "" && (
+          <p
+            className={`rounded-lg p-3 break-words whitespace-pre-wrap ${bad ? "bg-bad-tint" : "bg-card ring-1 ring-line ring-inset"}`}
+          >
+            {note}
+          </p>
+        )}
         <Facts event={record} />
         {full.error !== "" && <p className="text-bad">{full.error}</p>}
         <Deliveries seq={event.seq} suggested={usersOf(record)[0] ?? ""} />

@@ -37,7 +37,12 @@ export const EventRow = memo(function EventRow({ event, open, onToggle }: EventR
             {said.text}
           </button>
           <About event={event} subject={said.subject} />
-          {said.note !== "" && <span className="hidden text-faint sm:inline"> — {firstLine(said.note)}</span>}
+          {said.note !== "" && (
+            <span className="max-sm:line-clamp-2 text-faint">
+              <span className="max-sm:hidden"> — </span>
+              {firstLine(said.note)}
+            </span>
+          )}
         </p>
         <div className="col-start-2 flex min-w-0 flex-wrap gap-x-3 text-xs text-soft sm:contents">
           <Who event={event} />
@@ -53,7 +58,7 @@ export const EventRow = memo(function EventRow({ event, open, onToggle }: EventR
       </div>
       {open && (
         <div id={id} className="border-t border-line px-3 py-4 sm:px-4">
-          <EventDetail event={event} note={said.note} />
+          <EventDetail event={event} note={said.note} bad={said.severity === "bad"} />
         </div>
       )}
     </div>

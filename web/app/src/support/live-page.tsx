@@ -62,7 +62,7 @@ function Bar({ filters, onChange }: BarProps): ReactElement {
           onChange({ text });
         }}
       />
-      <Field label="User, with Enter" value={user} onChange={setUser} onBlur={follow} maxLength={200} />
+      <Field label="User" value={user} onChange={setUser} onBlur={follow} maxLength={200} />
       <TypeMenu
         chosen={filters.types}
         onChange={(types) => {

@@ -149,6 +149,8 @@ function thing(what: string): string {
       return "a connection";
     case "channel":
       return "a channel";
+    case "log":
+      return "the whole log, live";
     case "claimable":
       return "waiting jobs";
     default:
