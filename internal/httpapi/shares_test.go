@@ -129,7 +129,11 @@ func TestGuestSeesTheJobAlone(t *testing.T) {
 	}
 	told := s.do(t, http.MethodGet, "/api/jobs/"+j.ID.String()+"/events", guest, "").body
 	row := s.do(t, http.MethodGet, "/api/jobs/"+j.ID.String(), guest, "").body
-	for what, text := range map[string]string{"the stream": heard, "the timeline": told, "the row": row} {
+	asked := s.do(t, http.MethodGet, "/api/jobs/"+j.ID.String()+"/events?type=order.*&type=job.*", guest, "").body
+	if a := s.do(t, http.MethodGet, "/api/jobs/"+j.ID.String()+"/events?type=order.paid", guest, ""); a.status != http.StatusBadRequest {
+		t.Errorf("a guest that asks for what it is not told = %d %s, want 400", a.status, a.body)
+	}
+	for what, text := range map[string]string{"the stream": heard, "the timeline": told, "some of it": asked, "the row": row} {
 		if strings.Contains(text, "secret") {
 			t.Errorf("%s tells a guest what it should not: %s", what, text)
 		}

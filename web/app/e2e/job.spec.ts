@@ -70,8 +70,8 @@ test("a job that runs elsewhere is followed through failure, silence and a cance
   const retryAt = new Date(Date.now() + 60_000).toISOString();
   await worker.report(id, { attempt: 1, state: "retrying", error: "the shop did not answer", retry_at: retryAt });
   await expect(head).toContainText(/Attempt 2 of 3, next try in 0:[3-5]\d/);
-  await expect(history.getByRole("article", { name: "Attempt 1" })).toContainText("the shop did not answer");
-  await expect(history.getByRole("article", { name: "Attempt 1" })).toContainText("host-7");
+  await expect(history.getByRole("group", { name: "Attempt 1" })).toContainText("the shop did not answer");
+  await expect(history.getByRole("group", { name: "Attempt 1" })).toContainText("host-7");
 
   await worker.claim(id);
   await expect(head).toContainText("attempt 2 of 3");
@@ -89,7 +89,7 @@ test("a job that runs elsewhere is followed through failure, silence and a cance
   await expect(head).toContainText("stops at the next safe point");
   await worker.report(id, { attempt: 2, state: "cancelled" });
   await expect(head).toHaveAttribute("data-state", "cancelled");
-  await expect(history.getByRole("article", { name: "Attempt 2" })).toContainText("cancelled");
+  await expect(history.getByRole("group", { name: "Attempt 2" })).toContainText("cancelled");
 
   for (const attempt of [1, 2]) {
     const percents = (await bar()).filter((s) => s.attempt === attempt).map((s) => s.percent);

@@ -66,7 +66,7 @@ export async function watchBar(page: Page): Promise<() => Promise<{ attempt: num
       const bar = document.querySelector("article [role=progressbar]");
       const now = bar?.getAttribute("aria-valuenow");
       if (now === null || now === undefined) return;
-      const attempt = Number(/attempt (\d+)/i.exec(bar?.closest("article")?.textContent ?? "")?.[1] ?? 1);
+      const attempt = Number(bar?.closest("article")?.dataset["attempt"]);
       const last = seen.at(-1);
       if (last?.percent !== Number(now) || last.attempt !== attempt) seen.push({ attempt, percent: Number(now) });
     };

@@ -2,6 +2,7 @@ import { fileURLToPath } from "node:url";
 import { expect, type Page } from "@playwright/test";
 import { Backend, pageOf } from "./backend";
 import { test } from "./herald";
+import { Caller } from "./caller";
 import { card, expectBadge, makeTestVideo, signIn, writeNotes } from "./page";
 import { Shop } from "./shop";
 

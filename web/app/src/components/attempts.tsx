@@ -48,7 +48,7 @@ function Attempt({ job, chapter, first }: AttemptProps): ReactElement {
   const { attempt, worker, error, lines } = chapter;
   const empty = error === "" && lines.length === 0;
   return (
-    <article aria-label={`Attempt ${String(attempt)}`} className="rounded-xl ring-1 ring-line">
+    <div role="group" aria-label={`Attempt ${String(attempt)}`} className="rounded-xl ring-1 ring-line">
       <h3>
         <button
           type="button"
@@ -78,7 +78,7 @@ function Attempt({ job, chapter, first }: AttemptProps): ReactElement {
         {error !== "" && <ErrorBlock title="How it ended" text={error} />}
         {!empty && <Lines lines={lines} />}
       </div>
-    </article>
+    </div>
   );
 }
 

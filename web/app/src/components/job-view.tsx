@@ -35,6 +35,7 @@ export function JobView({ job, heading, open, onOpen, full = false, steps }: Job
     <article
       aria-label={job.title}
       data-state={job.state}
+      data-attempt={job.attempt}
       className="space-y-4 rounded-2xl bg-card p-4 ring-1 ring-line sm:p-5"
     >
       {!hasEnded(job) && <Active {...part} />}
