@@ -33,8 +33,8 @@ export class Caller {
     await this.#post(`/api/jobs/${id}/reports`, { reports });
   }
 
-  async claim(id: string): Promise<void> {
-    await this.#post(`/api/jobs/${id}/attempts`, { worker: "host-8" });
+  async claim(id: string, steps: object[] = []): Promise<void> {
+    await this.#post(`/api/jobs/${id}/attempts`, { worker: "host-8", steps });
   }
 
   async #post(path: string, data: object): Promise<unknown> {

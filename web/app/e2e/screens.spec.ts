@@ -56,7 +56,7 @@ test("a job that is shared", async ({ herald, page }) => {
   const link = await dialog.getByRole("textbox", { name: "Link" }).inputValue();
   await shoot(page, "share");
   await page.goto(link);
-  await expect(page.getByRole("region", { name: "What happened" })).toContainText("Finished");
+  await expect(page.getByRole("region", { name: "What happened" })).toContainText("succeeded");
   await shoot(page, "shared", true);
 });
 
@@ -164,4 +164,54 @@ test("support's pages of a job and of a user", async ({ herald, page, browser, r
   await at(`jobs/${id}`);
   await expect(page.getByText("Follows as it goes")).toBeVisible();
   await shoot(page, "support-job-phone", true);
+});
+
+test("a job's own page: one that runs elsewhere, and an export", async ({ herald, page, request }) => {
+  const worker = await Caller.create(herald, request, "robot", "worker");
+  const demo = await Caller.create(herald, request, "demo", "user");
+  await page.setViewportSize({ width: 1200, height: 900 });
+  await signIn(page, herald.link);
+  await page.emulateMedia({ reducedMotion: "reduce" });
+  const steps = [
+    { name: "fetch", weight: 10 },
+    { name: "check", weight: 10 },
+    { name: "write_rows", weight: 70 },
+    { name: "index", weight: 10 },
+  ];
+  const id = await worker.begin({ kind: "import", title: "Import of orders", steps, args: { file: "orders.csv" } });
+  await page.goto(`http://${herald.address}/jobs/${id}`);
+  const head = page.getByRole("article").first();
+  /** Says how far it is each time that the page's clock has moved on. */
+  const report = async (attempt: number, rows: number) => {
+    const said = { processed: rows, total: 900, unit: "rows", message: `order ${String(7000 + rows)}` };
+    await worker.report(id, { attempt, step_progress: rows / 900, ...said });
+    await expect(head).toContainText(`${String(rows)} of 900 rows`);
+    const before = await head.locator("[aria-current=step]").textContent();
+    await expect(head.locator("[aria-current=step]")).not.toHaveText(before ?? "");
+  };
+  const begin = (attempt: number) =>
+    worker.report(id, ...["fetch", "check", "write_rows"].map((step) => ({ attempt, step })));
+  await begin(1);
+  for (const rows of [90, 150, 180]) await report(1, rows);
+  const retry_at = new Date(Date.now() + 30_000).toISOString();
+  await worker.report(id, {
+    attempt: 1,
+    state: "retrying",
+    error: "write to db-2: connection reset by peer",
+    retry_at,
+  });
+  await worker.claim(id, steps);
+  await begin(2);
+  for (const rows of [60, 150, 230, 290, 340, 412, 470, 530]) await report(2, rows);
+  await shoot(page, "job-attempts", true);
+  await page.setViewportSize({ width: 360, height: 780 });
+  await page.emulateMedia({ colorScheme: "dark" });
+  await shoot(page, "job-phone", true);
+
+  await page.setViewportSize({ width: 1200, height: 900 });
+  await page.emulateMedia({ colorScheme: "light" });
+  const exported = await demo.start({ kind: "export", title: "What happened today", args: { dataset: "events" } });
+  await page.goto(`http://${herald.address}/jobs/${exported}`);
+  await expect(page.getByRole("region", { name: "The first rows" })).toBeVisible();
+  await shoot(page, "job-export", true);
 });

@@ -41,7 +41,7 @@ test("somebody without an account watches a shared job to its end, until the lin
   await expect(guest.getByText(/^Shared by/)).toContainText("until");
   const job = card(guest, "Test video, 20 s");
   await expect(job).toHaveAttribute("data-state", "succeeded", { timeout: 90_000 });
-  await expect(guest.getByRole("region", { name: "What happened" })).toContainText("Finished");
+  await expect(guest.getByRole("region", { name: "What happened" })).toContainText("succeeded");
   await expect(guest.getByRole("button", { name: /Cancel|Retry|Delete|Share/ })).toHaveCount(0);
   await expect(guest.getByRole("link", { name: "All jobs" })).toHaveCount(0);
   const video = job.locator("video");
