@@ -2,7 +2,7 @@ import type { CurvePoint, Job } from "@herald/client";
 import { type PointerEvent, type ReactElement, useEffect, useMemo, useRef, useState } from "react";
 import { isWorthDrawing, type Line, linesOf, nearest, pointOf, rowsOf, spanOf, summaryOf, withPoint } from "../curve";
 import { useConnection, useDesk, useTime } from "../desk";
-import { duration, percent } from "../format";
+import { clockTime, duration, percent } from "../format";
 import { leftAt, type Range } from "../progress";
 import { Drawing } from "./drawing";
 import { Panel } from "./panel";
@@ -25,7 +25,7 @@ export default function CurveView({ job, starts }: CurveViewProps): ReactElement
   const left = live ? leftAt(job, now) : undefined;
   return (
     <Panel title="Progress over time" aside={lines.length > 1 ? <Legend lines={lines} /> : undefined}>
-      <Figure job={job} lines={lines} sofar={sofar} left={typeof left === "object" ? left : undefined} />
+      <Figure job={job} lines={lines} now={now} sofar={sofar} left={typeof left === "object" ? left : undefined} />
     </Panel>
   );
 }
@@ -78,12 +78,13 @@ function Legend({ lines }: { readonly lines: readonly Line[] }): ReactElement {
 interface FigureProps {
   readonly job: Job;
   readonly lines: readonly Line[];
+  readonly now: number;
   /** How long the attempt has been under way; 0 when none is. */
   readonly sofar: number;
   readonly left: Range | undefined;
 }
 
-function Figure({ job, lines, sofar, left }: FigureProps): ReactElement {
+function Figure({ job, lines, now, sofar, left }: FigureProps): ReactElement {
   const box = useRef<HTMLDivElement>(null);
   const width = useWidth(box);
   const [at, setAt] = useState<number>();
@@ -108,11 +109,20 @@ function Figure({ job, lines, sofar, left }: FigureProps): ReactElement {
         <Drawing width={width} lines={lines} span={span} sofar={sofar} left={left} spot={spot} />
       </div>
       <figcaption className="mt-1 flex flex-wrap justify-between gap-x-4 text-sm text-faint tabular-nums">
-        <span className="min-h-5">{spot === undefined ? "" : `${percent(spot.share)} after ${duration(spot.at)}`}</span>
+        <span className="min-h-5">
+          {spot !== undefined && `${percent(spot.share)} after ${duration(spot.at)}`}
+          {spot === undefined && left !== undefined && expectedEnd(now, left)}
+        </span>
         <Numbers lines={lines} />
       </figcaption>
     </figure>
   );
+}
+
+/** When the end is expected, by the reader's clock. */
+function expectedEnd(now: number, { low, high }: Range): string {
+  const [from, to] = [now + low, now + high].map((ms) => clockTime(new Date(ms).toISOString()));
+  return from === to ? `Expected end ${String(to)}` : `Expected end between ${String(from)} and ${String(to)}`;
 }
 
 /** The same as a table, for those who read rather than look. */

@@ -1,6 +1,6 @@
 import { HeraldError, type Job, type LogEvent } from "@herald/client";
 import { act } from "react";
-import { expect, test, vi } from "vitest";
+import { expect, onTestFinished, test, vi } from "vitest";
 import { after, button, click, deskOf, jobOf, noon, render } from "../testing";
 import { JobPage } from "./job";
 
@@ -106,6 +106,10 @@ test("a job without a plan shows the steps that its log tells of, and what was s
 });
 
 test("the line grows with what the stream says, and tells where it is in words", async () => {
+  vi.useFakeTimers({ now: Date.parse(noon), toFake: ["Date"] });
+  onTestFinished(() => {
+    vi.useRealTimers();
+  });
   const points = [{ seq: 3, time: after(-4000), attempt: 1, progress: 0.2 }];
   const { container, stream } = await open(jobOf(), { jobCurve: () => Promise.resolve({ points }) });
   const drawing = () =>
@@ -114,7 +118,8 @@ test("the line grows with what the stream says, and tells where it is in words",
   act(() => {
     stream.onEvent({ type: "job.progress", seq: 9, id: "e", time: noon, data: jobOf({ version: 6, progress: 0.5 }) });
   });
-  expect(drawing()).toContain("attempt 1: 50 % after 9.0 s");
+  expect(drawing()).toContain("attempt 1: 50 % after 9.0 s; expected to end in");
+  expect(container.querySelector("figcaption")?.textContent).toMatch(/^Expected end between .+ and /);
   expect(
     Array.from(container.querySelectorAll("tbody tr")).map((r) => r.textContent.replaceAll("\u00a0", " ")),
   ).toEqual([...["15.0 s20 %", "19.0 s50 %"]]);
