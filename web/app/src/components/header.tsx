@@ -14,7 +14,7 @@ export function Header({ children }: { readonly children: ReactNode }): ReactEle
     <header className="mx-auto flex h-16 w-full max-w-(--page-width) items-center gap-2 px-4 sm:px-6">
       <Link to="/" className="mr-auto flex items-center gap-2.5 rounded-lg text-lg font-semibold tracking-tight">
         <Mark />
-        Herald
+        <span className="max-[25rem]:sr-only">Herald</span>
       </Link>
       {children}
     </header>
@@ -58,7 +58,7 @@ export function UserMenu({ session, onSignOut }: UserMenuProps): ReactElement {
   return (
     <>
       <Button look="quiet" popoverTarget={menu} aria-haspopup="dialog">
-        <span className="max-w-32 truncate">{session.user}</span>
+        <span className="max-w-20 truncate sm:max-w-32">{session.user}</span>
         <DownIcon size={12} />
       </Button>
       <div
