@@ -2,6 +2,7 @@ import {
   type Artifact,
   EventStream,
   type EventStreamOptions,
+  HeraldClient,
   HeraldError,
   type HeraldAPI,
   type JobFilter,
@@ -50,9 +51,19 @@ export function HeraldProvider({ children, ...props }: HeraldProviderProps): Rea
   return <LiveContext.Provider value={live}>{children}</LiveContext.Provider>;
 }
 
-function opener({ user, url = "/api/sse", stream }: HeraldProviderProps): OpenStream {
+function opener({ user, url = "/api/sse", stream }: Pick<HeraldProviderProps, "user" | "url" | "stream">): OpenStream {
   return (on) =>
     user === undefined ? new EventStream({ ...stream, url, ...on }) : new SharedStream({ ...stream, url, user, ...on });
+}
+
+/** A stream that asks for its options when it is opened. */
+function ownLive(options: () => EventSourceOptions): Live {
+  return new Live(new HeraldClient(), (on) => {
+    const { user, url, openStream, ...stream } = options();
+    return (openStream ?? opener({ ...(user !== undefined && { user }), ...(url !== undefined && { url }), stream }))(
+      on,
+    );
+  });
 }
 
 function useLive(): Live {
@@ -78,9 +89,32 @@ export interface EventSourceView {
   readonly removeHandler: (type: string, handler: Handler) => void;
 }
 
-/** Follows the provider's stream. */
-export function useEventSource(): EventSourceView {
-  const live = useLive();
+/** A stream of a component's own, beside the provider's or without one. */
+export interface EventSourceOptions extends Omit<EventStreamOptions, "url" | "onEvent" | "onState" | "lastEventId"> {
+  /** The stream's address; by default "/api/sse". */
+  readonly url?: string;
+  /** Who is signed in: with it, all tabs of theirs share one connection. */
+  readonly user?: string;
+  /** Opens a stream of another kind, such as a test's. */
+  readonly openStream?: OpenStream;
+}
+
+/**
+ * Follows the provider's stream; with options, one of the component's own, for which no provider has to be there. When
+ * its address, its user, its topics or its filters change, it begins anew.
+ */
+export function useEventSource(options?: EventSourceOptions): EventSourceView {
+  const around = useContext(LiveContext);
+  const latest = useRef(options);
+  useEffect(() => {
+    latest.current = options;
+  });
+  const { url, user, topics, types, metadata } = options ?? {};
+  const key = options && JSON.stringify([url, user, topics, types, metadata]);
+  const own = useMemo(() => (key === undefined ? undefined : ownLive(() => latest.current ?? {})), [key]);
+  useEffect(() => own?.open(), [own]);
+  const live = own ?? around;
+  if (live === undefined) throw new Error("useEventSource needs options, or a <HeraldProvider> around it");
   const state = useSyncExternalStore(live.subscribeState, live.state, live.state);
   const added = useRef<[string, Handler][]>([]);
   const addHandler = useCallback(

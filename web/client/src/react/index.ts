@@ -1,4 +1,5 @@
 export {
+  type EventSourceOptions,
   type EventSourceView,
   HeraldProvider,
   type HeraldProviderProps,
