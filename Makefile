@@ -38,7 +38,7 @@ test: $(npm_stamp) ## run all tests: Go with the race detector, TypeScript, and 
 	.ci/packages ffmpeg postgres chromium compiler network curl nginx psql python
 	$(MAKE) --no-print-directory build
 	$(for_tests) go test -race -p 2 ./...
-	$(npm) test
+	cd web && $(for_tests) npm test
 	cd web && $(for_tests) npm run e2e
 
 .PHONY: soak
@@ -112,7 +112,7 @@ bench: ## measure Herald against the naive ways, side by side
 
 .PHONY: clean
 clean: ## remove what was built or installed here
-	rm -rf bin .tools web/node_modules web/client/dist web/app/dist/assets web/app/dist/index.html
+	rm -rf bin .tools web/node_modules web/client/dist web/app/dist/assets web/app/dist/dev web/app/dist/index.html
 
 $(npm_stamp): web/package-lock.json
 	$(npm) ci --no-audit --no-fund

@@ -1,3 +1,3 @@
 import { defineConfig } from "vitest/config";
 
-export default defineConfig({ test: { projects: ["client", "app"] } });
+export default defineConfig({ test: { projects: ["client", "client/real", "app"] } });
