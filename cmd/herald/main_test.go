@@ -183,8 +183,10 @@ func TestUpTwiceInOneFolder(t *testing.T) {
 	t.Parallel()
 	dir := dataDir(t)
 	stdout, stop := up(t, "--data-dir", dir, "--addr", "127.0.0.1:0")
-	if !strings.Contains(stdout.String(), "Sign in as demo") {
-		t.Errorf("it says %q, want a link to sign in", stdout)
+	for _, want := range []string{"Sign in as demo", "/dev#token="} {
+		if !strings.Contains(stdout.String(), want) {
+			t.Errorf("it says %q, want %s", stdout, want)
+		}
 	}
 	status, _, stderr := program(t, "up", "--data-dir", dir, "--addr", "127.0.0.1:0")
 	if status != 1 || !strings.Contains(stderr, "another Herald uses this data folder") {
@@ -193,7 +195,10 @@ func TestUpTwiceInOneFolder(t *testing.T) {
 	if status := stop(); status != 0 {
 		t.Errorf("stopped with %d, want 0", status)
 	}
-	_, stop = up(t, "--data-dir", dir, "--addr", "127.0.0.1:0")
+	stdout, stop = up(t, "--data-dir", dir, "--addr", "127.0.0.1:0", "--no-dev")
+	if strings.Contains(stdout.String(), "/dev") {
+		t.Errorf("it says %q, want nothing of a page that is not there", stdout)
+	}
 	if status := stop(); status != 0 {
 		t.Errorf("stopped with %d the second time, want 0", status)
 	}

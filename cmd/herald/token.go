@@ -26,7 +26,7 @@ func (c *tokenCmd) Run(t *terminal) error {
 	var out string
 	var err error
 	if c.Link {
-		out, err = signInLink(c.KeyFile, c.Scheme()+"://"+c.Addr, c.User, c.Role, c.For)
+		out, err = signInLink(c.KeyFile, c.Scheme()+"://"+c.Addr+"/", c.User, c.Role, c.For)
 	} else {
 		out, err = signToken(c.KeyFile, c.User, c.Role, c.For)
 	}

@@ -8,7 +8,6 @@ import (
 	"net"
 	"os"
 	"path/filepath"
-	"strings"
 	"time"
 
 	"herald/internal/app"
@@ -26,7 +25,10 @@ const database = "postgres"
 // stopTime bounds how long Herald waits for its own Postgres to stop.
 const stopTime = 20 * time.Second
 
-type upCmd struct{ settings }
+type upCmd struct {
+	settings
+	Dev bool `help:"Whether the developer's page is there, at /dev." default:"true" negatable:"" env:"HERALD_DEV"`
+}
 
 // Run runs everything until ctx ends.
 func (c *upCmd) Run(ctx context.Context, t *terminal) (err error) {
@@ -37,7 +39,7 @@ func (c *upCmd) Run(ctx context.Context, t *terminal) (err error) {
 	if err := os.MkdirAll(c.DataDir, 0o755); err != nil {
 		return fmt.Errorf("make the data folder: %w; choose another with --data-dir", err)
 	}
-	c.WebhookExample = true
+	c.WebhookExample, c.Development = true, c.Dev
 	if c.Node == "" {
 		c.Node = "local" // the data folder is locked, so what an earlier run was at is known to be lost
 	}
@@ -81,19 +83,25 @@ func (c *upCmd) startPostgres(ctx context.Context, log *slog.Logger) (*embedded.
 // welcome says where to go. The token stands in the link's fragment, which
 // browsers keep to themselves.
 func (c *upCmd) welcome(t *terminal, addr net.Addr) {
-	link, err := signInLink(c.KeyFile, c.Scheme()+"://"+addr.String(), demoUser, []auth.Role{auth.RoleUser}, tokenLife)
+	base := c.Scheme() + "://" + addr.String()
+	link, err := signInLink(c.KeyFile, base+"/", demoUser, []auth.Role{auth.RoleUser}, tokenLife)
+	dev := ""
+	if err == nil && c.Dev {
+		dev, err = signInLink(c.KeyFile, base+"/dev", demoUser, []auth.Role{auth.RoleUser, auth.RoleBackend}, tokenLife)
+		dev = "  As a developer:   " + dev + "\n\n"
+	}
 	if err != nil {
 		fmt.Fprintf(t.stderr, "herald: %v\n", err)
 		return
 	}
-	fmt.Fprintf(t.stdout, "\n  Herald is up on %s://%s\n\n  Sign in as %s:  %s\n\n  Stop with Ctrl-C.\n\n", c.Scheme(), addr, demoUser, link)
+	fmt.Fprintf(t.stdout, "\n  Herald is up on %s\n\n  Sign in as %s:  %s\n\n%s  Stop with Ctrl-C.\n\n", base, demoUser, link, dev)
 }
 
-// signInLink makes the address that signs the user in with one click.
-func signInLink(keyFile, base, user string, roles []auth.Role, life time.Duration) (string, error) {
+// signInLink makes the address of a page that signs the user in with one click.
+func signInLink(keyFile, page, user string, roles []auth.Role, life time.Duration) (string, error) {
 	token, err := signToken(keyFile, user, roles, life)
 	if err != nil {
 		return "", err
 	}
-	return strings.TrimSuffix(base, "/") + "/#token=" + token, nil
+	return page + "#token=" + token, nil
 }

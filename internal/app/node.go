@@ -158,7 +158,7 @@ func (b *build) api(ctx context.Context, ready func(net.Addr)) error {
 		broker.Config{Metrics: broker.NewMetrics(metrics)})
 	tracker := presence.NewTracker(b.config.Node, streams{fanout}, b.db, b.log, presence.Config{Metrics: presence.NewMetrics(metrics)})
 	limits := streamLimits(ctx, b.config, b.log)
-	hooks, err := webhooks(b.config)
+	hooks, exampleSecret, err := webhooks(b.config)
 	if err != nil {
 		return err
 	}
@@ -168,7 +168,7 @@ func (b *build) api(ctx context.Context, ready func(net.Addr)) error {
 		History: b.db, Receipts: b.db, Broker: follower, Hub: fanout, Presence: tracker, Connections: b.db, Accesses: b.db, Blobs: b.bucket,
 		Incoming:  artifact.IncomingLimits{Uploads: b.config.MaxUploads, Bytes: int64(b.config.MaxUploadsSize)},
 		MaxUpload: int64(b.config.MaxUploadSize), CheckCallback: checkCallback(b.callbacks), Prepare: preparer{b.exports}.prepare,
-		Publisher: publisher, Addressees: b.db, Webhooks: hooks,
+		Publisher: publisher, Addressees: b.db, Webhooks: hooks, Development: development(b.config, exampleSecret),
 		Datasets: b.exports.Datasets(),
 		Kinds:    kinds(), Ping: b.db.Ping, App: web.App(),
 		Metrics: telemetry.Metrics(metrics), Limits: limits, StreamMetrics: limiting, TrustedProxies: b.config.TrustedProxies,

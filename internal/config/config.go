@@ -93,6 +93,7 @@ type Config struct {
 	PublicURL        string        `name:"public-url" help:"Where people reach Herald, for links in mails." env:"HERALD_PUBLIC_URL" placeholder:"URL"`
 
 	WebhookExample bool `kong:"-"` // whether the example source is there, for those who try Herald
+	Development    bool `kong:"-"` // whether the developer's page is there, for the same
 
 	LogLevel  string `help:"Least level logged: debug, info, warn or error." enum:"debug,info,warn,error" default:"info" env:"HERALD_LOG_LEVEL"`
 	LogFormat string `help:"How to log: text or json." enum:"text,json" default:"text" env:"HERALD_LOG_FORMAT"`

@@ -136,6 +136,10 @@ type Deps struct {
 	// end, as a *job.InvalidError; nil: nobody is told.
 	CheckCallback func(url string) error
 
+	// Development is there where Herald is tried out, and with it the developer's
+	// page; nil: neither is.
+	Development *Development
+
 	Datasets []export.Dataset            // what can be exported
 	Kinds    []Kind                      // what Herald's own workers do
 	Ping     func(context.Context) error // reports whether the database answers
@@ -253,6 +257,9 @@ func (a *api) routes(r chi.Router) {
 	r.Head("/api/uploads/{id}", a.headUpload)
 	r.Patch("/api/uploads/{id}", a.patchUpload)
 	r.Delete("/api/uploads/{id}", a.deleteUpload)
+	if a.Development != nil {
+		r.Get("/api/dev", a.devInfo)
+	}
 
 	a.operations(humachi.New(r.With(a.refuseNoText), a.openAPI()))
 }

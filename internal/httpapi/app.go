@@ -41,6 +41,9 @@ func (a *api) serveApp(r chi.Router) {
 	read(r, "/support", page)
 	read(r, "/support/*", page)
 	read(r, "/shared/{id}", page)
+	if a.Development != nil {
+		a.serveDev(r, page)
+	}
 	read(r, "/assets/*", func(w http.ResponseWriter, r *http.Request) {
 		if info, err := fs.Stat(a.App, "assets/"+chi.URLParam(r, "*")); err != nil || info.IsDir() {
 			a.problems.write(w, r, errNoRoute)

@@ -19,6 +19,8 @@ type sessionBody struct {
 	User    string      `json:"user"`
 	Roles   []auth.Role `json:"roles"`
 	Expires time.Time   `json:"expires_at,omitzero"` // of an API key there may be none
+
+	Development bool `json:"development,omitempty"` // the developer's page is there
 }
 
 // signIn takes a token and keeps it in a cookie that scripts cannot read.
@@ -39,11 +41,11 @@ func (a *api) signIn(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	setCookie(w, r, token, principal.Expires)
-	writeSession(w, principal)
+	a.writeSession(w, principal)
 }
 
 func (a *api) session(w http.ResponseWriter, r *http.Request) {
-	writeSession(w, principalOf(r.Context()))
+	a.writeSession(w, principalOf(r.Context()))
 }
 
 // signOut makes the browser forget its token.
@@ -59,10 +61,12 @@ func setCookie(w http.ResponseWriter, r *http.Request, token string, expires tim
 	})
 }
 
-func writeSession(w http.ResponseWriter, p auth.Principal) {
+func (a *api) writeSession(w http.ResponseWriter, p auth.Principal) {
 	w.Header().Set("Cache-Control", "no-store")
 	roles := append([]auth.Role{}, p.Roles...) // none is a list too
-	writeJSON(w, http.StatusOK, "application/json", sessionBody{User: p.User, Roles: roles, Expires: p.Expires})
+	writeJSON(w, http.StatusOK, "application/json", sessionBody{
+		User: p.User, Roles: roles, Expires: p.Expires, Development: a.Development != nil,
+	})
 }
 
 // pingTime bounds how long /readyz waits for the database.

@@ -110,6 +110,7 @@ func (c sourceConfig) source(env *cel.Env, name string) (*Source, error) {
 	s := &Source{
 		name: name, tolerance: cmp.Or(c.Tolerance, defaultTolerance), maxBody: cmp.Or(c.MaxBody, defaultMaxBody),
 		remember: cmp.Or(c.Remember, defaultRemember),
+		form:     Form{Name: name, Scheme: c.Scheme, Header: c.Header, Prefix: c.Prefix, Encoding: c.Encoding},
 	}
 	id := c.ID
 	switch {

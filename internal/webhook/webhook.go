@@ -11,7 +11,9 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"maps"
 	"net/http"
+	"slices"
 	"strings"
 	"time"
 
@@ -39,6 +41,17 @@ type Source struct {
 	remember  time.Duration
 	id        *expression // of the webhook; nil: the scheme's own
 	rules     []rule
+	form      Form
+}
+
+// Form is how a source's webhooks are signed, as its file says it; no secret is in
+// it.
+type Form struct {
+	Name     string `json:"name"`
+	Scheme   string `json:"scheme"`
+	Header   string `json:"header,omitempty"` // of hmac, as are prefix and encoding
+	Prefix   string `json:"prefix,omitempty"`
+	Encoding string `json:"encoding,omitempty"` // hex or base64; empty: hex
 }
 
 // Sources are those that are set up, by their names.
@@ -50,6 +63,15 @@ func (s Sources) Source(name string) (*Source, error) {
 		return source, nil
 	}
 	return nil, ErrUnknown
+}
+
+// Forms are those of all sources, by their names.
+func (s Sources) Forms() []Form {
+	forms := make([]Form, 0, len(s))
+	for _, name := range slices.Sorted(maps.Keys(s)) {
+		forms = append(forms, s[name].form)
+	}
+	return forms
 }
 
 // MaxBody is the largest body that the source may send, in bytes.
