@@ -18,6 +18,10 @@ import { useSession } from "./session";
 import { followInTab } from "./title";
 
 const SupportDesk = lazy(() => import("./support"));
+const DevPage = lazy(() => import("./dev/page"));
+
+/** Pages that need more than the width of a text. */
+const wide: ReadonlySet<Route["name"]> = new Set(["support", "dev"]);
 
 interface AppProps {
   readonly client: HeraldClient;
@@ -63,7 +67,7 @@ function SignedIn({ client, session, onSignOut, onExpired }: SignedInProps): Rea
     <SessionContext value={session}>
       <DeskContext value={desk}>
         <PresetsContext value={presets}>
-          <div className={route.name === "support" ? "[--page-width:76rem]" : undefined}>
+          <div className={wide.has(route.name) ? "[--page-width:76rem]" : undefined}>
             <Header>
               <SupportLink session={session} here={route.name === "support"} />
               <ConnectionBadge />
@@ -101,16 +105,23 @@ function Page({ route, session, onPresetsAgain }: PageProps): ReactElement {
           <SupportDesk session={session} />
         </Later>
       );
-    case "nowhere":
+    case "dev":
+      if (session.development !== true) break;
       return (
-        <div className="py-20 text-center">
-          <h1 className="text-lg font-medium">There is no such page</h1>
-          <Link to="/" className="text-accent underline underline-offset-2">
-            All jobs
-          </Link>
-        </div>
+        <Later>
+          <DevPage session={session} part={route.part} />
+        </Later>
       );
+    case "nowhere":
   }
+  return (
+    <div className="py-20 text-center">
+      <h1 className="text-lg font-medium">There is no such page</h1>
+      <Link to="/" className="text-accent underline underline-offset-2">
+        All jobs
+      </Link>
+    </div>
+  );
 }
 
 /** A desk that is open for as long as the component is there. */

@@ -1,12 +1,22 @@
 import { useSyncExternalStore } from "react";
 
 /** Where the reader is. The pages of support read the rest of their address themselves. */
-export type Route = { name: "jobs" } | { name: "job"; id: string } | { name: "support" } | { name: "nowhere" };
+export type Route =
+  | { name: "jobs" }
+  | { name: "job"; id: string }
+  | { name: "support" }
+  | { name: "dev"; part: DevPart }
+  | { name: "nowhere" };
+
+/** A part of the developer's page. */
+export type DevPart = "publish" | "webhooks" | "stream" | "load";
 
 /** Reads an address. */
 export function parseRoute(pathname: string): Route {
   if (pathname === "/") return { name: "jobs" };
   if (pathname === "/support" || pathname.startsWith("/support/")) return { name: "support" };
+  const dev = /^\/dev(?:\/(publish|webhooks|stream|load))?\/?$/.exec(pathname);
+  if (dev !== null) return { name: "dev", part: (dev[1] ?? "publish") as DevPart };
   const id = /^\/jobs\/([0-9a-fA-F-]{36})\/?$/.exec(pathname)?.[1];
   return id === undefined ? { name: "nowhere" } : { name: "job", id: id.toLowerCase() };
 }

@@ -123,6 +123,8 @@ export interface Session {
   readonly user: string;
   readonly roles: readonly string[];
   readonly expires_at: string;
+  /** The developer's page is there. */
+  readonly development?: boolean;
 }
 
 /** A kind of job that Herald's own workers do. */

@@ -72,6 +72,11 @@ export function UserMenu({ session, onSignOut }: UserMenuProps): ReactElement {
           Signed in as <span className="font-medium break-words text-ink">{session.user}</span>
         </p>
         <ThemeSwitch />
+        {session.development === true && (
+          <Link to="/dev" className="block text-sm text-accent underline underline-offset-2">
+            For developers
+          </Link>
+        )}
         <Button onClick={signOut} className="w-full">
           Sign out
         </Button>
