@@ -19,7 +19,7 @@ export default defineConfig({
   },
   test: {
     name: "client",
-    include: ["src/**/*.test.{ts,tsx}"],
+    include: ["src/**/*.test.{ts,tsx}", "examples/*.test.tsx"],
     alias: [{ find: /^@herald\/client$/, replacement: fileURLToPath(new URL("src/index.ts", import.meta.url)) }],
     restoreMocks: true,
     // Whatever else the machine is doing.
