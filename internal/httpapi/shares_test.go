@@ -241,7 +241,7 @@ func TestSharesAreTold(t *testing.T) {
 	for len(told) < 3 {
 		told = nil
 		for _, e := range get[page](t, s, s.token(t, "sam", auth.RoleSupport), "/api/jobs/"+j.ID.String()+"/events").Events {
-			if strings.HasPrefix(string(e.Type), "job.share") {
+			if strings.HasPrefix(e.Type, "job.share") {
 				told = append(told, fmt.Sprintf("%s by %s", e.Type, e.Actor))
 			}
 		}

@@ -92,9 +92,12 @@ func blankOf(value json.RawMessage) json.RawMessage {
 // numbersOf are the fields of an object that are numbers, and its artifacts if there
 // is a function for them; of any other value it is null.
 func numbersOf(value json.RawMessage, artifacts func(json.RawMessage) (json.RawMessage, error)) (json.RawMessage, error) {
-	var fields map[string]json.RawMessage
-	if json.Unmarshal(value, &fields) != nil || fields == nil {
+	if len(value) == 0 || value[0] != '{' {
 		return json.RawMessage("null"), nil
+	}
+	var fields map[string]json.RawMessage
+	if err := json.Unmarshal(value, &fields); err != nil {
+		return nil, err
 	}
 	for name, field := range fields {
 		var n json.Number

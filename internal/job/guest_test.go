@@ -14,8 +14,8 @@ import (
 func TestGuestSightOfEachField(t *testing.T) {
 	t.Parallel()
 	for _, kind := range []reflect.Type{reflect.TypeFor[job.Job](), reflect.TypeFor[job.Moving](), reflect.TypeFor[job.Deleted]()} {
-		for i := range kind.NumField() {
-			name, _, _ := strings.Cut(kind.Field(i).Tag.Get("json"), ",")
+		for field := range kind.Fields() {
+			name, _, _ := strings.Cut(field.Tag.Get("json"), ",")
 			if name != "-" && !job.GuestKnows(name) {
 				t.Errorf("%s of %v: say in guest.go what guests see of it", name, kind)
 			}

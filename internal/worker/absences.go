@@ -78,7 +78,7 @@ func (a *absences) Work(ctx context.Context, e *river.Job[absenceArgs]) error {
 	record, cancel := context.WithTimeout(context.WithoutCancel(ctx), lastWord)
 	defer cancel()
 	err = a.pool.Store.RecordAbsence(record, e.Args.JobID, try, func(ctx context.Context, tx pgx.Tx) error {
-		if sent.Err != nil {
+		if try.Outcome != job.Delivered && try.Outcome != job.CameBack {
 			return nil
 		}
 		_, err := river.JobCompleteTx[*riverpgxv5.Driver](ctx, tx, e)

@@ -15,7 +15,6 @@ import type {
   Presence,
   Session,
   Share,
-  Shared,
   UnfinishedUpload,
 } from "./wire.js";
 
@@ -117,6 +116,21 @@ export class HeraldClient {
     return this.#json("POST", `/api/jobs/${encodeURIComponent(id)}/retry`);
   }
 
+  /** Makes a link that shows a job to whoever has it; the path of its page is told this once. */
+  shareJob(id: string, link: { expires_in?: number; files?: boolean }): Promise<Share & { readonly url: string }> {
+    return this.#json("POST", `/api/jobs/${encodeURIComponent(id)}/shares`, link);
+  }
+
+  /** The links that show a job, the newest first. */
+  shares(id: string): Promise<{ shares: readonly Share[] }> {
+    return this.#json("GET", `/api/jobs/${encodeURIComponent(id)}/shares`);
+  }
+
+  /** Makes a link show nothing any more. */
+  async revokeShare(id: string, share: string): Promise<void> {
+    await this.#call("DELETE", `/api/jobs/${encodeURIComponent(id)}/shares/${encodeURIComponent(share)}`);
+  }
+
   /** Removes an ended job and what it made. */
   async deleteJob(id: string): Promise<void> {
     await this.#call("DELETE", `/api/jobs/${encodeURIComponent(id)}`);
@@ -150,26 +164,6 @@ export class HeraldClient {
   /** What a job made. */
   jobArtifacts(id: string): Promise<{ artifacts: readonly Artifact[] }> {
     return this.#json("GET", `/api/jobs/${encodeURIComponent(id)}/artifacts`);
-  }
-
-  /** Makes a link that shows a job to whoever has it; the path of its page is told this once. */
-  shareJob(id: string, link: { expires_in?: number; files?: boolean } = {}): Promise<Share & { readonly url: string }> {
-    return this.#json("POST", `/api/jobs/${encodeURIComponent(id)}/shares`, link);
-  }
-
-  /** The links that show a job, the newest first. */
-  shares(id: string): Promise<{ shares: readonly Share[] }> {
-    return this.#json("GET", `/api/jobs/${encodeURIComponent(id)}/shares`);
-  }
-
-  /** Makes a link show nothing any more. */
-  async revokeShare(id: string, share: string): Promise<void> {
-    await this.#call("DELETE", `/api/jobs/${encodeURIComponent(id)}/shares/${encodeURIComponent(share)}`);
-  }
-
-  /** What the link shows whose secret is this client's token. */
-  shared(): Promise<Shared> {
-    return this.#json("GET", "/api/share");
   }
 
   /** A ticket that opens one stream within the next seconds, where no header may be sent. */

@@ -38,13 +38,13 @@ function Visited({ secret }: { readonly secret: string }): ReactElement | null {
   useEffect(() => {
     if (secret === "") return undefined;
     let current = true;
-    void enter(client).then((entered) => {
+    void enter(secret).then((entered) => {
       if (current) setVisit(entered);
     });
     return () => {
       current = false;
     };
-  }, [client, secret, tries]);
+  }, [secret, tries]);
   const again = useCallback(() => {
     setTries((n) => n + 1);
   }, []);

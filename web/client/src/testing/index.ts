@@ -254,15 +254,12 @@ export class FakeHerald {
       }),
       events: () => ({ events: [], next: "", floor: 0 }),
       jobArtifacts: () => ({ artifacts: [] }),
-      shareJob: (id, { expires_in = 604_800, files = false } = {}) => this.#share(id, expires_in, files),
+      shareJob: (id, { expires_in = 604_800, files = false }) => this.#share(id, expires_in, files),
       shares: (id) => ({ shares: this.#shares.filter((s) => s.job_id === id).reverse() }),
       revokeShare: (_, id) => {
         this.#shares = this.#shares.map((s) =>
           s.id === id ? { ...s, revoked_at: new Date().toISOString(), revoked_by: this.user } : s,
         );
-      },
-      shared: () => {
-        throw new HeraldError({ type: "/problems/forbidden", title: "You may not do this", status: 403 });
       },
       presence: (user) => ({
         user,
