@@ -112,7 +112,7 @@ bench: ## measure Herald against the naive ways, side by side
 
 .PHONY: clean
 clean: ## remove what was built or installed here
-	rm -rf bin .tools web/node_modules web/client/dist web/app/dist/assets web/app/dist/dev web/app/dist/index.html
+	rm -rf bin .tools web/node_modules web/client/dist web/app/dist/assets web/app/dist/dev web/app/dist/index.html web/docs/dist/*.gz
 
 $(npm_stamp): web/package-lock.json
 	$(npm) ci --no-audit --no-fund

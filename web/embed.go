@@ -1,4 +1,4 @@
-// Package web holds the built web app, embedded in the program.
+// Package web holds the built web app and documentation, embedded in the program.
 package web
 
 import (
@@ -12,11 +12,22 @@ import (
 //go:embed all:app/dist
 var dist embed.FS
 
+// docs are the pages of documentation, as docs/build.mjs builds them; before the
+// first build there are none.
+//
+//go:embed all:docs/dist
+var docs embed.FS
+
+// Docs returns the pages of documentation, each file compressed.
+func Docs() fs.FS { return below(docs, "docs/dist") }
+
 // App returns the app's files; without a build there is no index.html among them.
-func App() fs.FS {
-	app, err := fs.Sub(dist, "app/dist")
+func App() fs.FS { return below(dist, "app/dist") }
+
+func below(files embed.FS, folder string) fs.FS {
+	sub, err := fs.Sub(files, folder)
 	if err != nil {
 		panic(err) // the path is well formed
 	}
-	return app
+	return sub
 }

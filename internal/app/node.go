@@ -170,7 +170,7 @@ func (b *build) api(ctx context.Context, ready func(net.Addr)) error {
 		MaxUpload: int64(b.config.MaxUploadSize), CheckCallback: checkCallback(b.callbacks), Prepare: preparer{b.exports}.prepare,
 		Publisher: publisher, Addressees: b.db, Webhooks: hooks, Development: development(b.config, exampleSecret),
 		Datasets: b.exports.Datasets(),
-		Kinds:    kinds(), Ping: b.db.Ping, App: web.App(),
+		Kinds:    kinds(), Ping: b.db.Ping, App: web.App(), Docs: web.Docs(),
 		Metrics: telemetry.Metrics(metrics), Limits: limits, StreamMetrics: limiting, TrustedProxies: b.config.TrustedProxies,
 		AckInterval: b.config.AckInterval, Rates: rates(b.config), RequestMetrics: httpapi.NewRequestMetrics(metrics), Origins: b.config.CORSOrigins,
 		SignIn: signIn, Issue: key.Issue,

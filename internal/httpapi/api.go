@@ -121,6 +121,7 @@ type Deps struct {
 	Blobs     *blob.Bucket
 	Metrics   http.Handler // answers with the node's metrics; nil where there are none
 	App       fs.FS        // the built web app; without an index.html in it, a page says how to build it
+	Docs      fs.FS        // the pages of documentation, compressed; nil: none are built
 
 	Connections Connections
 	Accesses    Accesses
@@ -243,6 +244,7 @@ func New(d Deps) http.Handler {
 	r.Group(a.fileRoutes)
 	r.Group(a.routes)
 	a.serveApp(r)
+	a.serveDocs(r)
 	return r
 }
 
@@ -400,6 +402,6 @@ func (a *api) openAPI() huma.Config {
 		"token":   {Type: "http", Scheme: "bearer", BearerFormat: "JWT"},
 		"session": {Type: "apiKey", In: "cookie", Name: cookieName},
 	}
-	config.Security = []map[string][]string{{"token": {}}, {"session": {}}} // one of them
+	config.Security = []map[string][]string{{"session": {}}, {"token": {}}} // one of them; the page that tries routes takes the first
 	return config
 }

@@ -54,6 +54,12 @@ func matrix() map[string]string {
 		"HEAD /support/*":             "open 200",
 		"GET /shared/{id}":            "open 200",
 		"HEAD /shared/{id}":           "open 200",
+		"GET /docs":                   "open 503", // this node has none
+		"HEAD /docs":                  "open 503",
+		"GET /docs/events":            "open 503",
+		"HEAD /docs/events":           "open 503",
+		"GET /docs/{file}":            "open 404",
+		"HEAD /docs/{file}":           "open 404",
 		"GET /assets/*":               "open 200",
 		"HEAD /assets/*":              "open 200",
 		"GET /favicon.svg":            "open 200",

@@ -27,7 +27,29 @@ func refused(named, body bool) []int {
 	return list
 }
 
-// describeRefusals adds to each operation of the document how it may refuse.
+// groups are where the document's readers find routes, by the first word below /api.
+func groups() map[string]string {
+	return map[string]string{
+		"jobs": "Jobs", "attempts": "Jobs", "kinds": "Jobs", "exports": "Jobs", "events": "History", "sse": "Streams", "tickets": "Streams",
+		"connections": "Streams", "users": "Streams", "artifacts": "Files", "uploads": "Files", "session": "Sign-in", "signin": "Sign-in", "webhooks": "Webhooks",
+	}
+}
+
+func groupOf(path string) string {
+	rest, ok := strings.CutPrefix(path, "/api/")
+	word, _, _ := strings.Cut(rest, "/")
+	switch name := groups()[word]; {
+	case !ok:
+		return "Node"
+	case name != "":
+		return name
+	default:
+		return strings.ToUpper(word[:1]) + word[1:]
+	}
+}
+
+// describeRefusals adds to each operation of the document how it may refuse, and
+// where to find it.
 func describeRefusals(to huma.API) {
 	document := to.OpenAPI()
 	document.Components.Responses = map[string]*huma.Response{}
@@ -36,6 +58,7 @@ func describeRefusals(to huma.API) {
 			if op == nil {
 				continue
 			}
+			op.Tags = []string{groupOf(op.Path)}
 			statuses := op.Errors
 			if statuses == nil {
 				named := slices.ContainsFunc(op.Parameters, func(p *huma.Param) bool { return p.In == "path" })

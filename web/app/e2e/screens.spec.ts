@@ -215,3 +215,13 @@ test("a job's own page: one that runs elsewhere, and an export", async ({ herald
   await expect(page.getByRole("region", { name: "The first rows" })).toBeVisible();
   await shoot(page, "job-export", true);
 });
+
+test("the reference of the API", async ({ herald, page }) => {
+  await page.setViewportSize({ width: 1200, height: 760 });
+  await page.goto(`http://${herald.address}/docs#/operations/start-job`);
+  await expect(page.getByRole("heading", { level: 1, name: "Start a job" })).toBeVisible();
+  await page.screenshot({ path: `${folder}docs.png` });
+  await page.goto(`http://${herald.address}/docs/events#job.progress`);
+  await expect(page.getByRole("heading", { name: "job.progress" })).toBeInViewport();
+  await page.screenshot({ path: `${folder}docs-events.png` });
+});
