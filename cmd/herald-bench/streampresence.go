@@ -37,4 +37,4 @@ func (unread) CloseNodeConnections(context.Context, string, presence.Reason, []u
 	return nil
 }
 
-func (unread) CloseLostConnections(context.Context) (int, error) { return 0, nil }
+func (unread) CloseLostConnections(context.Context, []string) (int, error) { return 0, nil }

@@ -14,7 +14,12 @@ import (
 	"herald/internal/postgres/pgtest"
 )
 
-func TestMain(m *testing.M) { pgtest.Main(m) }
+func TestMain(m *testing.M) {
+	if os.Getenv(asProgram) != "" { // a node of its own, for tests that kill it
+		main()
+	}
+	pgtest.Main(m)
+}
 
 // terminalText is a terminal that a test looks at while a program writes to it.
 type terminalText struct {

@@ -154,7 +154,7 @@ func (b *build) api(ctx context.Context, ready func(net.Addr)) error {
 	metrics.MustRegister(eventlog.NewBacklogMetrics(b.db.Backlog), callback.NewMetrics(b.db.Callbacks))
 	limiting := httpapi.NewStreamMetrics(metrics)
 	fanout := hub.New(hub.Config{Words: httpapi.StreamWords(), Metrics: hub.NewMetrics(metrics), Heartbeat: b.config.Heartbeat})
-	follower := broker.New(b.db, pgbus.New(b.db.Session, postgres.LogChannel, b.log), fanout, httpapi.EncodeEvent, b.log,
+	follower := broker.New(b.db, pgbus.New(b.db.NodeSession(b.config.Node), postgres.LogChannel, b.log), fanout, httpapi.EncodeEvent, b.log,
 		broker.Config{Metrics: broker.NewMetrics(metrics)})
 	tracker := presence.NewTracker(b.config.Node, streams{fanout}, b.db, b.log, presence.Config{Metrics: presence.NewMetrics(metrics)})
 	limits := streamLimits(ctx, b.config, b.log)

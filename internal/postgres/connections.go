@@ -3,6 +3,7 @@ package postgres
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"net/netip"
 	"strconv"
@@ -110,14 +111,47 @@ func (db *DB) CloseConnection(ctx context.Context, id uuid.UUID, actor string) (
 	return db.Connection(ctx, id)
 }
 
+const (
+	// writeDelay is how long before it writes a node may have looked at what it writes, and
+	// how much later than it was a stream's beginning may therefore stand there.
+	writeDelay = 250 * time.Millisecond
+	// writeWait is how long nodes are waited for that do not write, and writeLook how
+	// often one looks.
+	writeWait = 5 * time.Second
+	writeLook = 100 * time.Millisecond
+)
+
 // CloseUserConnections asks for the end of all of a user's connections, and
-// returns for how many it did.
+// returns for how many it did. Those that are open and not written down yet are among
+// them: it waits until every node has written, which is about a second, and does so to
+// the end even when ctx ends.
 func (db *DB) CloseUserConnections(ctx context.Context, user, actor string) (int, error) {
-	n, err := db.queries().ConnectionAskCloseOfUser(ctx, dbsqlc.ConnectionAskCloseOfUserParams{UserID: user, Actor: actor})
-	if err != nil {
-		return 0, fmt.Errorf("ask for the end of a user's connections: %w", err)
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), writeWait)
+	defer cancel()
+	from, err := db.queries().TimeNow(ctx)
+	asked, all := 0, false
+	for err == nil {
+		var n int64
+		// What was written before this look is seen by the statement after it.
+		all, err = db.queries().NodesAllWroteSince(ctx, dbsqlc.NodesAllWroteSinceParams{Since: from.Add(writeDelay), SilenceS: presence.Silence.Seconds()})
+		if err != nil {
+			break
+		}
+		n, err = db.queries().ConnectionAskCloseOfUser(ctx, dbsqlc.ConnectionAskCloseOfUserParams{UserID: user, Actor: actor, OpenAt: from.Add(writeDelay)})
+		asked += int(n)
+		if err != nil || all {
+			break
+		}
+		select {
+		case <-time.After(writeLook):
+		case <-ctx.Done():
+			return asked, nil // a node that does not write cannot be asked to end a stream either
+		}
 	}
-	return int(n), nil
+	if err != nil {
+		return asked, fmt.Errorf("ask for the end of a user's connections: %w", err)
+	}
+	return asked, nil
 }
 
 // CountAddressed counts for each set of topics the open connections, on all
@@ -189,11 +223,15 @@ func (db *DB) CloseNodeConnections(ctx context.Context, node string, why presenc
 const lostPage = 10_000
 
 // CloseLostConnections ends connections of nodes that have been silent for
-// presence.Silence, and returns how many there were. Any number of nodes may
+// presence.Silence, or, where the node's session has ended, for
+// presence.EndedSilence, and returns how many there were. Any number of nodes may
 // call it at once.
-func (db *DB) CloseLostConnections(ctx context.Context) (int, error) {
+func (db *DB) CloseLostConnections(ctx context.Context, ended []string) (int, error) {
+	if ended == nil {
+		ended = []string{}
+	}
 	n, err := db.queries().ConnectionCloseLost(ctx, dbsqlc.ConnectionCloseLostParams{
-		SilenceS: presence.Silence.Seconds(), PageSize: lostPage,
+		SilenceS: presence.Silence.Seconds(), EndedSilenceS: presence.EndedSilence.Seconds(), Ended: ended, PageSize: lostPage,
 	})
 	if err != nil {
 		return 0, fmt.Errorf("end the connections of lost nodes: %w", err)
@@ -241,7 +279,30 @@ WITH before AS (
     FROM told t WHERE c.id = t.id
 )
 SELECT NOT EXISTS (SELECT FROM before WHERE streams_at > now() - make_interval(secs => $13)),
-    ARRAY(SELECT id FROM herald.connections WHERE node = $1 AND closed_at IS NULL AND close_asked_at IS NOT NULL)`
+    ARRAY(SELECT id FROM herald.connections WHERE node = $1 AND closed_at IS NULL AND close_asked_at IS NOT NULL),
+    ARRAY(SELECT n.id FROM pg_locks l JOIN herald.nodes n ON l.objid::bigint = hashtext(n.id) & 4294967295
+        WHERE l.locktype = 'advisory' AND l.classid::bigint = $14 AND l.objsubid = 2 AND l.granted
+            AND l.database = (SELECT oid FROM pg_database WHERE datname = current_database()))`
+
+// nodeLocks is the first half of the advisory locks by which nodes are known to be
+// connected; the other half is the hash of a node's name.
+const nodeLocks = 0x6865726c
+
+// NodeSession opens a connection of its own for LISTEN, as Session does, that is the
+// node's: when the process dies, however it does, its connection ends, and the others see
+// it.
+func (db *DB) NodeSession(node string) func(context.Context) (*pgx.Conn, error) {
+	return func(ctx context.Context) (*pgx.Conn, error) {
+		conn, err := db.Session(ctx)
+		if err != nil {
+			return nil, err
+		}
+		if _, err := conn.Exec(ctx, `SELECT pg_advisory_lock_shared($1::integer, hashtext($2))`, nodeLocks, node); err != nil {
+			return nil, errors.Join(fmt.Errorf("enter the session of node %s: %w", node, err), conn.Close(ctx))
+		}
+		return conn, nil
+	}
+}
 
 // WriteConnections writes what changed of a node's connections, and returns what
 // the node is to know.
@@ -254,7 +315,7 @@ func (db *DB) WriteConnections(ctx context.Context, b presence.Batch) (presence.
 		}
 		c := columnsOf(b.Changed)
 		return conn.QueryRow(ctx, connectionWrite, b.Node, opened, c.id, c.writtenSeq, c.written, c.ackedSeq, c.acked, c.seenSeq, c.seen,
-			c.visible, c.closed, c.closedWhy, (presence.Silence/2).Seconds()).Scan(&answer.Lost, &answer.Close)
+			c.visible, c.closed, c.closedWhy, (presence.Silence/2).Seconds(), nodeLocks).Scan(&answer.Lost, &answer.Close, &answer.Connected)
 	})
 	if err != nil {
 		return presence.Answer{}, fmt.Errorf("write connections: %w", err)

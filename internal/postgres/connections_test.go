@@ -374,7 +374,7 @@ func TestConnectionsOfLostNodesEnd(t *testing.T) {
 	execSQL(t, db, "UPDATE herald.nodes SET streams_at = now() - interval '11 s' WHERE id = 'silent'")
 	execSQL(t, db, "UPDATE herald.nodes SET streams_at = NULL WHERE id = 'worker'")
 	for _, want := range []int{3, 0} {
-		if n, err := db.CloseLostConnections(t.Context()); n != want || err != nil {
+		if n, err := db.CloseLostConnections(t.Context(), nil); n != want || err != nil {
 			t.Errorf("CloseLostConnections() = %d, %v, want %d", n, err, want)
 		}
 	}
@@ -392,6 +392,46 @@ func TestConnectionsOfLostNodesEnd(t *testing.T) {
 		if got := write(t, db, node, nil); got.Lost {
 			t.Errorf("node %s is told again that it was lost", node)
 		}
+	}
+}
+
+// A node whose session has ended is lost as soon as it is silent for a moment; one that
+// is heard, or has its session, is not.
+func TestANodeWhoseSessionHasEnded(t *testing.T) {
+	t.Parallel()
+	db := open(t)
+	of := map[string]presence.Connection{}
+	for _, node := range []string{"killed", "heard", "connected"} {
+		of[node] = connection(node, "demo")
+		write(t, db, node, []presence.Connection{of[node]})
+	}
+	session, err := db.NodeSession("killed")(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got := write(t, db, "heard", nil).Connected; !slices.Equal(got, []string{"killed"}) {
+		t.Errorf("the nodes %v are connected, want the one that has a session", got)
+	}
+	if err := session.Close(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	for len(write(t, db, "heard", nil).Connected) > 0 { // the server sees it in a moment
+		if t.Context().Err() != nil {
+			t.Fatal("the session is still there")
+		}
+	}
+	execSQL(t, db, "UPDATE herald.nodes SET streams_at = now() - interval '1 s' WHERE id IN ('killed', 'connected')")
+	write(t, db, "heard", nil)
+	if n, err := db.CloseLostConnections(t.Context(), []string{"killed", "heard"}); n != 1 || err != nil {
+		t.Errorf("CloseLostConnections() = %d, %v, want one", n, err)
+	}
+	for node, c := range of {
+		if got := read(t, db, c.ID); (got.ClosedWhy == presence.NodeLost) != (node == "killed") {
+			t.Errorf("the connection of node %s ended because of %q", node, got.ClosedWhy)
+		}
+	}
+	if !write(t, db, "killed", nil).Lost { // it lives after all
+		t.Error("the node is not told that it was lost")
 	}
 }
 

@@ -151,7 +151,7 @@ func (w *world) step() {
 	case 5:
 		if w.rand.IntN(10) == 0 { // another node takes this one for lost
 			execSQL(w.t, w.db, "UPDATE herald.nodes SET streams_at = NULL")
-			if _, err := w.db.CloseLostConnections(w.t.Context()); err != nil {
+			if _, err := w.db.CloseLostConnections(w.t.Context(), nil); err != nil {
 				w.t.Error(err)
 			}
 		}

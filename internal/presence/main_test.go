@@ -70,6 +70,8 @@ type table struct {
 	writes     []presence.Batch  // those that were written
 	ends       []presence.Reason // of each CloseNodeConnections
 	sweeps     int
+	ended      []string // of each sweep, the nodes whose session has
+	connected  []string // what each Write is told
 }
 
 type row struct {
@@ -107,7 +109,7 @@ func (tb *table) WriteConnections(ctx context.Context, b presence.Batch) (presen
 			tb.rows[p.ID] = r
 		}
 	}
-	answer := presence.Answer{Lost: tb.lost, Close: tb.close}
+	answer := presence.Answer{Lost: tb.lost, Close: tb.close, Connected: slices.Clone(tb.connected)}
 	tb.lost, tb.close = false, nil
 	return answer, nil
 }
@@ -153,10 +155,11 @@ func (tb *table) CloseNodeConnections(ctx context.Context, _ string, why presenc
 	return nil
 }
 
-func (tb *table) CloseLostConnections(ctx context.Context) (int, error) {
+func (tb *table) CloseLostConnections(ctx context.Context, ended []string) (int, error) {
 	tb.mu.Lock()
 	defer tb.mu.Unlock()
 	tb.sweeps++
+	tb.ended = append(tb.ended, strings.Join(ended, " "))
 	return 0, tb.statement(ctx)
 }
 
@@ -172,6 +175,13 @@ func (tb *table) batches() []presence.Batch {
 	tb.mu.Lock()
 	defer tb.mu.Unlock()
 	return slices.Clone(tb.writes)
+}
+
+// endedNodes are the nodes that sweeps were told of.
+func (tb *table) endedNodes() []string {
+	tb.mu.Lock()
+	defer tb.mu.Unlock()
+	return slices.DeleteFunc(slices.Clone(tb.ended), func(s string) bool { return s == "" })
 }
 
 // begun is when each statement began.

@@ -45,6 +45,10 @@ func (r Reason) known() Reason {
 // Silence is how long a node may say nothing before its streams count as ended.
 const Silence = 10 * time.Second
 
+// EndedSilence is how long when its session with the database has ended, too: less
+// than the time between two of its signs of life.
+const EndedSilence = 900 * time.Millisecond
+
 // Connection is one stream, live or past. Its JSON is the API's.
 type Connection struct {
 	ID        uuid.UUID       `json:"id"` // the client id, a UUIDv7

@@ -48,7 +48,10 @@ func (t *Tracker) tick(ctx context.Context) {
 		// When the database has been away, nobody could say that they live: the
 		// others got the time to speak.
 		t.swept = now
-		t.sweep(ctx)
+		t.sweep(ctx, t.sessions.ended())
+		t.answer(asked, ErrLater)
+	case len(t.sessions.ended()) > 0:
+		t.sweep(ctx, t.sessions.ended())
 		t.answer(asked, ErrLater)
 	case len(asked) > 0:
 		t.writeAcks(ctx, asked)
@@ -92,6 +95,9 @@ func (t *Tracker) flush(ctx context.Context) error {
 		t.renew()
 	}
 	t.doubtful = err != nil
+	if err == nil {
+		t.sessions.note(t.node, answer.Connected)
+	}
 	for _, id := range answer.Close {
 		t.streams.Disconnect(id)
 	}
@@ -191,10 +197,10 @@ func (t *Tracker) left() int {
 }
 
 // sweep ends the streams of nodes that are lost.
-func (t *Tracker) sweep(ctx context.Context) {
+func (t *Tracker) sweep(ctx context.Context, ended []string) {
 	var lost int
 	err := t.statement(ctx, func(ctx context.Context) (err error) {
-		lost, err = t.store.CloseLostConnections(ctx)
+		lost, err = t.store.CloseLostConnections(ctx, ended)
 		return err
 	})
 	if err == nil && lost > 0 {

@@ -29,9 +29,10 @@ type Store interface {
 	WriteAcks(ctx context.Context, acks []Ack) ([]error, error)
 	// CloseNodeConnections ends all of the node's streams in the table but those.
 	CloseNodeConnections(ctx context.Context, node string, why Reason, but []uuid.UUID) error
-	// CloseLostConnections ends the streams of nodes that have been silent for Silence, and
-	// returns how many there were.
-	CloseLostConnections(ctx context.Context) (int, error)
+	// CloseLostConnections ends the streams of nodes that have been silent for Silence,
+	// or, of those whose session has ended, for EndedSilence. It returns how many there
+	// were.
+	CloseLostConnections(ctx context.Context, ended []string) (int, error)
 }
 
 // Batch is what changed of a node's streams.
@@ -74,6 +75,8 @@ type Answer struct {
 	Lost bool
 	// Close are the node's streams that somebody wants to end.
 	Close []uuid.UUID
+	// Connected are the nodes that have a session with the database.
+	Connected []string
 }
 
 // Config is a Tracker's measures. The zero Config is fit for use.
@@ -101,6 +104,7 @@ type Tracker struct {
 	failing  bool      // the last statement did
 	steady   time.Time // since when every statement has worked; zero when the last has not
 	swept    time.Time // when it last ended the streams of lost nodes
+	sessions sessions  // those of the nodes
 
 	mu      sync.Mutex // guards the fields below; held for moments, never during I/O
 	entered bool       // what the table has of this node as open is what is known here

@@ -394,3 +394,39 @@ func TestPingsThatSayNothingNew(t *testing.T) {
 		}
 	})
 }
+
+// A node whose session was there, and is not, is looked into at once; but not by one
+// whose own has gone too.
+func TestNodesWhoseSessionHasEnded(t *testing.T) {
+	t.Parallel()
+	for name, tt := range map[string]struct {
+		then []string // who is connected after a and b were
+		want []string // whom the sweeps of four looks are told of
+	}{
+		"nothing ends":          {[]string{"a", "b"}, nil},
+		"b is gone":             {[]string{"a"}, []string{"b", "b", "b", "b"}},
+		"a has lost its own":    {nil, nil},
+		"b, too, has lost its":  {[]string{"b"}, nil},
+		"another is gone for b": {[]string{"a", "b", "c"}, nil},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			synctest.Test(t, func(t *testing.T) {
+				b := setup(t, presence.Config{})
+				b.table.set(func() { b.table.connected = []string{"a", "b"} })
+				tick()
+				b.table.set(func() { b.table.connected, b.table.ended = tt.then, nil })
+				for range 6 {
+					before := len(b.table.begun())
+					tick()
+					if n := len(b.table.begun()) - before; n > 2 {
+						t.Errorf("%d statements in a second, want 2 at most", n)
+					}
+				}
+				if diff := cmp.Diff(tt.want, b.table.endedNodes()); diff != "" {
+					t.Errorf("sweeps of nodes whose session has ended: -want +got:\n%s", diff)
+				}
+			})
+		})
+	}
+}

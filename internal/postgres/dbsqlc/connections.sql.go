@@ -7,6 +7,7 @@ package dbsqlc
 
 import (
 	"context"
+	"time"
 
 	"github.com/google/uuid"
 )
@@ -34,18 +35,20 @@ const connectionAskCloseOfUser = `-- name: ConnectionAskCloseOfUser :execrows
 UPDATE herald.connections SET close_asked_at = now(), close_asked_by = $1::text
 WHERE id IN (
     SELECT live.id FROM herald.connections live
-    WHERE live.user_id = $2 AND live.closed_at IS NULL AND live.close_asked_at IS NULL
+    WHERE live.user_id = $2 AND live.closed_at IS NULL AND live.close_asked_at IS NULL AND live.opened_at <= $3
     ORDER BY live.id FOR NO KEY UPDATE)
 `
 
 type ConnectionAskCloseOfUserParams struct {
 	Actor  string
 	UserID string
+	OpenAt time.Time
 }
 
-// Asks for the end of all of a user's streams, on any node. They are locked in the order in which nodes write them.
+// Asks for the end of all of a user's streams that were open then, on any node. They are locked in the order in which nodes
+// write them.
 func (q *Queries) ConnectionAskCloseOfUser(ctx context.Context, arg ConnectionAskCloseOfUserParams) (int64, error) {
-	result, err := q.db.Exec(ctx, connectionAskCloseOfUser, arg.Actor, arg.UserID)
+	result, err := q.db.Exec(ctx, connectionAskCloseOfUser, arg.Actor, arg.UserID, arg.OpenAt)
 	if err != nil {
 		return 0, err
 	}
@@ -61,29 +64,40 @@ WITH RECURSIVE holders AS (
 ), silent AS (
     SELECT n.id AS node FROM herald.nodes n
     WHERE n.id IN (SELECT h.node FROM holders h)
-        AND NOT coalesce(n.streams_at > now() - make_interval(secs => $1::double precision), FALSE)
+        AND NOT coalesce(n.streams_at > now() - make_interval(secs =>
+            CASE WHEN n.id = ANY($1::text[]) THEN $2::double precision ELSE $3::double precision END), FALSE)
     ORDER BY n.id FOR UPDATE
+), told AS (
+    UPDATE herald.nodes n SET streams_at = NULL FROM silent WHERE n.id = silent.node
 ), gone AS (
     SELECT h.node FROM holders h WHERE h.node IS NOT NULL AND NOT EXISTS (SELECT FROM herald.nodes n WHERE n.id = h.node)
 ), lost AS (
     SELECT c.id FROM (SELECT node FROM silent UNION ALL SELECT node FROM gone) n
     JOIN herald.connections c ON c.node = n.node AND c.closed_at IS NULL
-    LIMIT $2
+    LIMIT $4
 )
 UPDATE herald.connections c SET closed_at = now(), closed_why = 'node_lost'
 FROM lost WHERE c.id = lost.id AND c.closed_at IS NULL
 `
 
 type ConnectionCloseLostParams struct {
-	SilenceS float64
-	PageSize int32
+	Ended         []string
+	EndedSilenceS float64
+	SilenceS      float64
+	PageSize      int32
 }
 
-// Ends streams of nodes that are gone, or have been silent for longer than they may. The nodes are found one after the
-// other, each by one look at an index, since streams are many. A silent node's row is locked, and looked at again then, as
-// the node itself does when it writes: so either it is heard in time, or it learns that its streams were taken for ended.
+// Ends streams of nodes that are gone, or have been silent for longer than they may: of those whose session has ended,
+// that is shorter. The nodes are found one after the other, each by one look at an index, since streams are many. A silent
+// node's row is locked, and looked at again then, as the node itself does when it writes: so either it is heard in time, or
+// it learns from its row that its streams were taken for ended.
 func (q *Queries) ConnectionCloseLost(ctx context.Context, arg ConnectionCloseLostParams) (int64, error) {
-	result, err := q.db.Exec(ctx, connectionCloseLost, arg.SilenceS, arg.PageSize)
+	result, err := q.db.Exec(ctx, connectionCloseLost,
+		arg.Ended,
+		arg.EndedSilenceS,
+		arg.SilenceS,
+		arg.PageSize,
+	)
 	if err != nil {
 		return 0, err
 	}
@@ -169,4 +183,35 @@ func (q *Queries) ConnectionDeletePast(ctx context.Context, arg ConnectionDelete
 		return 0, err
 	}
 	return result.RowsAffected(), nil
+}
+
+const nodesAllWroteSince = `-- name: NodesAllWroteSince :one
+SELECT (EXISTS (SELECT FROM herald.nodes w WHERE w.streams_at > $1::timestamptz) AND NOT EXISTS (
+    SELECT FROM herald.nodes n
+    WHERE n.streams_at > now() - make_interval(secs => $2::double precision) AND n.streams_at <= $1::timestamptz))::boolean AS written
+`
+
+type NodesAllWroteSinceParams struct {
+	Since    time.Time
+	SilenceS float64
+}
+
+// Says whether every node that is heard of has written its streams down since, and there is one.
+func (q *Queries) NodesAllWroteSince(ctx context.Context, arg NodesAllWroteSinceParams) (bool, error) {
+	row := q.db.QueryRow(ctx, nodesAllWroteSince, arg.Since, arg.SilenceS)
+	var written bool
+	err := row.Scan(&written)
+	return written, err
+}
+
+const timeNow = `-- name: TimeNow :one
+SELECT now()::timestamptz
+`
+
+// Reads the database's clock.
+func (q *Queries) TimeNow(ctx context.Context) (time.Time, error) {
+	row := q.db.QueryRow(ctx, timeNow)
+	var column_1 time.Time
+	err := row.Scan(&column_1)
+	return column_1, err
 }
