@@ -111,7 +111,8 @@ func TestTheDocumentHasEveryRoute(t *testing.T) {
 	err := chi.Walk(routes, func(method, route string, _ http.Handler, _ ...func(http.Handler) http.Handler) error {
 		isPage := !strings.HasPrefix(route, "/api/") && !strings.HasSuffix(route, ".json") && !slices.Contains([]string{"/healthz", "/readyz", "/metrics"}, route)
 		name := method + " " + strings.Replace(route, "*", "{name}", 1)
-		if method != http.MethodHead && !isPage && !known[name] {
+		isTus := strings.HasPrefix(route, "/api/uploads") && method != http.MethodPost // a protocol with a document of its own
+		if method != http.MethodHead && !isPage && !isTus && !known[name] {
 			t.Errorf("%s is not in the document", name)
 		}
 		return nil

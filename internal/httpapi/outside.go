@@ -79,6 +79,7 @@ func describedUpload(to huma.API) *huma.Operation {
 	file := &huma.Schema{Type: huma.TypeString, Format: "binary"}
 	return &huma.Operation{
 		Method: http.MethodPost, Path: "/api/uploads", OperationID: "upload", Summary: "Upload a file for a job",
+		Description: "In one request. What is to go on after a cut is uploaded in pieces by tus 1.0.0, at the same address: docs/uploads.md.",
 		Parameters:  []*huma.Param{textParam("name", "query", "What the file is called.")},
 		RequestBody: body("application/octet-stream", file),
 		Responses:   answer("201", "The file, as jobs may name it.", typeJSON, schemaOf[artifact.View](to, "View")),
