@@ -22,7 +22,10 @@ function fetchElements(names) {
   const folder = mkdtempSync(join(tmpdir(), "herald-docs-"));
   try {
     const [packed] = JSON.parse(
-      execFileSync("npm", ["pack", "--json", "--ignore-scripts", "--pack-destination", folder, elements.name], { cwd: here, encoding: "utf8" }),
+      execFileSync("npm", ["pack", "--json", "--ignore-scripts", "--pack-destination", folder, elements.name], {
+        cwd: here,
+        encoding: "utf8",
+      }),
     );
     const archive = join(folder, packed.filename);
     const sum = createHash("sha512").update(readFileSync(archive)).digest("base64");

@@ -42,7 +42,9 @@ export function eventsPage(document) {
     ["Notifications", names.filter((n) => n.startsWith("notification.") || n === "custom")],
   ];
   const contents = groups
-    .map(([title, list]) => `<li>${title}<ul>${list.map((n) => `<li><a href="#${n}">${n}</a></li>`).join("")}</ul></li>`)
+    .map(
+      ([title, list]) => `<li>${title}<ul>${list.map((n) => `<li><a href="#${n}">${n}</a></li>`).join("")}</ul></li>`,
+    )
     .join("");
   const sections = groups.map(
     ([title, list]) => `<h2>${title}</h2>\n${list.map((n) => message(n, messages[n], schemas)).join("\n")}`,
