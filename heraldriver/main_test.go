@@ -213,7 +213,7 @@ func (b *bench) story(id uuid.UUID) []string {
 	if err != nil {
 		return story // deleted
 	}
-	hidden := cmpopts.IgnoreFields(job.Job{}, "Watchers", "QueueID", "River", "CreatedBy", "ClaimedBy")
+	hidden := cmpopts.IgnoreFields(job.Job{}, "Watchers", "QueueID", "River", "CreatedBy", "ClaimedBy", "Pace", "Estimate")
 	if diff := cmp.Diff(plain(row), plain(last), hidden); diff != "" {
 		b.Errorf("job %s and its last event: -row +event:\n%s", id, diff)
 	}

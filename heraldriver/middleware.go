@@ -32,7 +32,7 @@ type Middleware struct {
 	river.MiddlewareDefaults
 
 	db     DB
-	schema string
+	mark   [2]byte // of the schema
 	pacing progress.Config
 	log    *slog.Logger
 }
@@ -44,22 +44,22 @@ func NewMiddleware(db DB, c MiddlewareConfig) *Middleware {
 		c.Log = slog.New(slog.DiscardHandler)
 	}
 	return &Middleware{
-		db: db, schema: schemaOf(c.Schema), log: c.Log,
+		db: db, mark: markOf(c.Schema), log: c.Log,
 		pacing: progress.Config{Pace: c.Pace, Heartbeat: c.Heartbeat},
 	}
 }
 
 // Work is called by River around each attempt of each job.
 func (m *Middleware) Work(ctx context.Context, row *rivertype.JobRow, work func(context.Context) error) error {
-	r := m.reporter(row)
+	r := &Reporter{middleware: m, id: jobID(m.mark, row), run: runOf(row), number: row.Attempt}
 	defer r.close(ctx) // also when the worker panics
 	return work(context.WithValue(ctx, contextKey{}, r))
 }
 
-func (m *Middleware) reporter(row *rivertype.JobRow) *Reporter {
-	id, run := JobID(m.schema, row), runOf(row)
-	recorder := &recorder{db: m.db, run: run, log: m.log}
-	return &Reporter{id: id, run: run, log: m.log, attempt: progress.New(recorder, m.pacing).Attempt(id, row.Attempt)}
+// attempt is what records the reports of the reporter's attempt.
+func (m *Middleware) attempt(r *Reporter) *progress.Attempt {
+	recorder := &recorder{db: m.db, run: r.run, log: m.log}
+	return progress.New(recorder, m.pacing).Attempt(r.id, r.number)
 }
 
 // recorder records the reports of one attempt. It satisfies progress.Recorder.

@@ -4,7 +4,6 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
-	"log/slog"
 	"math"
 	"strings"
 	"sync"
@@ -36,10 +35,13 @@ const reportKey = "herald:report"
 // attempt has begun. Its methods may be called from any goroutine, and do nothing
 // on a nil Reporter or after the attempt.
 type Reporter struct {
-	id      uuid.UUID
-	run     int64
+	middleware *Middleware
+	id         uuid.UUID
+	run        int64
+	number     int // River's, of the attempt
+
+	speaks  sync.Once // guards the making of attempt: most workers say nothing
 	attempt *progress.Attempt
-	log     *slog.Logger
 
 	began atomic.Bool // there is, or was, something to record
 	over  atomic.Bool // nothing counts any more
@@ -158,6 +160,7 @@ func (r *Reporter) note(said job.Report) {
 	if r == nil || r.over.Load() {
 		return
 	}
+	r.speaks.Do(func() { r.attempt = r.middleware.attempt(r) })
 	r.attempt.Progress(said)
 	if !r.began.Load() {
 		r.begin()
@@ -187,10 +190,10 @@ func (r *Reporter) record(ctx context.Context) {
 		var invalid *job.InvalidError
 		switch {
 		case errors.As(err, &invalid):
-			r.log.WarnContext(ctx, "report refused", "job", r.id, "error", err)
+			r.middleware.log.WarnContext(ctx, "report refused", "job", r.id, "error", err)
 			continue
 		case errors.Is(err, progress.ErrOver):
-			r.log.DebugContext(ctx, "reports no longer count", "job", r.id)
+			r.middleware.log.DebugContext(ctx, "reports no longer count", "job", r.id)
 			r.over.Store(true)
 		}
 		return
@@ -208,7 +211,7 @@ func (r *Reporter) close(ctx context.Context) {
 		<-ended
 	}
 	if err := r.handOver(ctx); err != nil {
-		r.log.WarnContext(ctx, "last report lost", "job", r.id, "error", err)
+		r.middleware.log.WarnContext(ctx, "last report lost", "job", r.id, "error", err)
 	}
 }
 

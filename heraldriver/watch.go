@@ -83,9 +83,17 @@ func schemaOf(schema string) string { return cmp.Or(schema, DefaultSchema) }
 
 // JobID returns Herald's id of a River job, with which people follow it. The
 // schema is that of River's tables; empty is DefaultSchema.
-func JobID(schema string, row *rivertype.JobRow) uuid.UUID {
+func JobID(schema string, row *rivertype.JobRow) uuid.UUID { return jobID(markOf(schema), row) }
+
+// markOf is the part of the ids that tells the River, of which three digits are
+// used.
+func markOf(schema string) [2]byte {
+	sum := sha256.Sum256([]byte(schemaOf(schema)))
+	return [2]byte{sum[0], sum[1]}
+}
+
+func jobID(mark [2]byte, row *rivertype.JobRow) uuid.UUID {
 	const version, variant = 0x70, 1 << 63
-	mark := sha256.Sum256([]byte(schemaOf(schema)))
 	var id uuid.UUID
 	binary.BigEndian.PutUint64(id[:], uint64(row.CreatedAt.UnixMilli())<<16)
 	id[6] = version | mark[0]>>4

@@ -44,14 +44,14 @@ LIMIT @page_size;
 -- Lists the jobs that have not ended of those owners and with those ids, newest first.
 SELECT sqlc.embed(job) FROM herald.jobs job
 WHERE (owner = ANY(@owners::text[]) OR id = ANY(@ids::uuid[]))
-    AND state IN ('queued', 'running', 'retrying', 'cancelling')
+    AND standing < 4
 ORDER BY id DESC
 LIMIT @page_size;
 
 -- name: JobListClaimable :many
 -- Lists the jobs that wait for a worker elsewhere and may begin now, oldest first of each kind, from after the given id on.
 SELECT sqlc.embed(job) FROM herald.jobs job
-WHERE external AND state IN ('queued', 'retrying') AND kind = ANY(@kinds::text[])
+WHERE standing = 2 AND kind = ANY(@kinds::text[])
     AND (retry_at IS NULL OR retry_at <= now())
     AND id > @after
 ORDER BY id
@@ -61,7 +61,7 @@ LIMIT @page_size;
 -- Counts, up to a bound, the jobs of each kind that wait for a worker elsewhere and may begin now.
 SELECT k.kind::text AS kind, (SELECT count(*) FROM (
     SELECT FROM herald.jobs j
-    WHERE j.external AND j.state IN ('queued', 'retrying') AND j.kind = k.kind AND (j.retry_at IS NULL OR j.retry_at <= now())
+    WHERE j.standing = 2 AND j.kind = k.kind AND (j.retry_at IS NULL OR j.retry_at <= now())
     LIMIT @bound) waiting)::integer AS jobs
 FROM unnest(@kinds::text[]) AS k (kind);
 
@@ -70,7 +70,7 @@ FROM unnest(@kinds::text[]) AS k (kind);
 -- each kind is locked to find it.
 SELECT oldest.id FROM unnest(@kinds::text[]) AS k (kind), LATERAL (
     SELECT j.id FROM herald.jobs j
-    WHERE j.external AND j.state IN ('queued', 'retrying') AND j.kind = k.kind AND (j.retry_at IS NULL OR j.retry_at <= now())
+    WHERE j.standing = 2 AND j.kind = k.kind AND (j.retry_at IS NULL OR j.retry_at <= now())
     ORDER BY j.id
     LIMIT 1
     FOR NO KEY UPDATE SKIP LOCKED) oldest
@@ -83,7 +83,7 @@ SELECT count(*)::integer AS jobs,
     coalesce(percentile_disc(ARRAY[0.1, 0.9, 0.95]) WITHIN GROUP (ORDER BY took.ms), '{0,0,0}')::double precision[] AS usual_ms
 FROM (
     SELECT herald.elapsed_ms(j.attempt_started_at, j.finished_at) AS ms FROM herald.jobs j
-    WHERE j.kind = @kind AND j.likeness = @likeness AND j.state = 'succeeded' AND j.river_id = 0 AND j.attempt_started_at IS NOT NULL
+    WHERE j.kind = @kind AND j.likeness = @likeness AND j.standing = 5 AND j.attempt_started_at IS NOT NULL
     ORDER BY j.finished_at DESC
     LIMIT @last) took;
 
@@ -91,7 +91,7 @@ FROM (
 -- Lists the jobs whose workers have been silent for longer than they may, from after the given id on: job.Job.Silent says
 -- what comes of it.
 SELECT id FROM herald.jobs
-WHERE state IN ('running', 'cancelling') AND id > @after
+WHERE standing = 3 AND id > @after
     AND (NOT stalled AND coalesce(next_due_at, heartbeat_at + make_interval(secs => @silence_s::double precision)) <= now()
         OR NOT @spare::boolean AND river_id = 0
             AND greatest(heartbeat_at, next_due_at) + coalesce(lease_ms, @lease_ms::bigint) * interval '1 ms' <= now()

@@ -15,7 +15,7 @@ import (
 const jobCountClaimable = `-- name: JobCountClaimable :many
 SELECT k.kind::text AS kind, (SELECT count(*) FROM (
     SELECT FROM herald.jobs j
-    WHERE j.external AND j.state IN ('queued', 'retrying') AND j.kind = k.kind AND (j.retry_at IS NULL OR j.retry_at <= now())
+    WHERE j.standing = 2 AND j.kind = k.kind AND (j.retry_at IS NULL OR j.retry_at <= now())
     LIMIT $1) waiting)::integer AS jobs
 FROM unnest($2::text[]) AS k (kind)
 `
@@ -62,7 +62,7 @@ func (q *Queries) JobDelete(ctx context.Context, id uuid.UUID) error {
 }
 
 const jobGet = `-- name: JobGet :one
-SELECT job.id, job.kind, job.owner, job.title, job.state, job.stalled, job.attempt, job.max_attempts, job.version, job.progress, job.step, job.steps, job.processed, job.total, job.unit, job.message, job.remaining_ms, job.details, job.error, job.retry_at, job.result, job.args, job.metadata, job.external, job.watchers, job.queue_id, job.worker, job.created_by, job.claimed_by, job.created_at, job.started_at, job.heartbeat_at, job.updated_at, job.finished_at, job.lease_ms, job.next_due_at, job.cancel_asked_at, job.attempt_started_at, job.pace, job.likeness, job.usual_ms, job.callback_url, job.artifacts_expired_at, job.river_schema, job.river_id, job.river_run FROM herald.jobs job WHERE id = $1
+SELECT job.id, job.kind, job.owner, job.title, job.state, job.stalled, job.attempt, job.max_attempts, job.version, job.progress, job.step, job.steps, job.processed, job.total, job.unit, job.message, job.remaining_ms, job.details, job.error, job.retry_at, job.result, job.args, job.metadata, job.external, job.watchers, job.queue_id, job.worker, job.created_by, job.claimed_by, job.created_at, job.started_at, job.heartbeat_at, job.updated_at, job.finished_at, job.lease_ms, job.next_due_at, job.cancel_asked_at, job.attempt_started_at, job.pace, job.likeness, job.usual_ms, job.callback_url, job.artifacts_expired_at, job.river_schema, job.river_id, job.river_run, job.standing FROM herald.jobs job WHERE id = $1
 `
 
 type JobGetRow struct {
@@ -120,12 +120,13 @@ func (q *Queries) JobGet(ctx context.Context, id uuid.UUID) (JobGetRow, error) {
 		&i.Job.RiverSchema,
 		&i.Job.RiverID,
 		&i.Job.RiverRun,
+		&i.Job.Standing,
 	)
 	return i, err
 }
 
 const jobGetForUpdate = `-- name: JobGetForUpdate :one
-SELECT job.id, job.kind, job.owner, job.title, job.state, job.stalled, job.attempt, job.max_attempts, job.version, job.progress, job.step, job.steps, job.processed, job.total, job.unit, job.message, job.remaining_ms, job.details, job.error, job.retry_at, job.result, job.args, job.metadata, job.external, job.watchers, job.queue_id, job.worker, job.created_by, job.claimed_by, job.created_at, job.started_at, job.heartbeat_at, job.updated_at, job.finished_at, job.lease_ms, job.next_due_at, job.cancel_asked_at, job.attempt_started_at, job.pace, job.likeness, job.usual_ms, job.callback_url, job.artifacts_expired_at, job.river_schema, job.river_id, job.river_run, now()::timestamptz AS now FROM herald.jobs job WHERE id = $1 FOR NO KEY UPDATE
+SELECT job.id, job.kind, job.owner, job.title, job.state, job.stalled, job.attempt, job.max_attempts, job.version, job.progress, job.step, job.steps, job.processed, job.total, job.unit, job.message, job.remaining_ms, job.details, job.error, job.retry_at, job.result, job.args, job.metadata, job.external, job.watchers, job.queue_id, job.worker, job.created_by, job.claimed_by, job.created_at, job.started_at, job.heartbeat_at, job.updated_at, job.finished_at, job.lease_ms, job.next_due_at, job.cancel_asked_at, job.attempt_started_at, job.pace, job.likeness, job.usual_ms, job.callback_url, job.artifacts_expired_at, job.river_schema, job.river_id, job.river_run, job.standing, now()::timestamptz AS now FROM herald.jobs job WHERE id = $1 FOR NO KEY UPDATE
 `
 
 type JobGetForUpdateRow struct {
@@ -184,6 +185,7 @@ func (q *Queries) JobGetForUpdate(ctx context.Context, id uuid.UUID) (JobGetForU
 		&i.Job.RiverSchema,
 		&i.Job.RiverID,
 		&i.Job.RiverRun,
+		&i.Job.Standing,
 		&i.Now,
 	)
 	return i, err
@@ -245,7 +247,7 @@ func (q *Queries) JobInsert(ctx context.Context, arg JobInsertParams) error {
 }
 
 const jobList = `-- name: JobList :many
-SELECT job.id, job.kind, job.owner, job.title, job.state, job.stalled, job.attempt, job.max_attempts, job.version, job.progress, job.step, job.steps, job.processed, job.total, job.unit, job.message, job.remaining_ms, job.details, job.error, job.retry_at, job.result, job.args, job.metadata, job.external, job.watchers, job.queue_id, job.worker, job.created_by, job.claimed_by, job.created_at, job.started_at, job.heartbeat_at, job.updated_at, job.finished_at, job.lease_ms, job.next_due_at, job.cancel_asked_at, job.attempt_started_at, job.pace, job.likeness, job.usual_ms, job.callback_url, job.artifacts_expired_at, job.river_schema, job.river_id, job.river_run FROM herald.jobs job
+SELECT job.id, job.kind, job.owner, job.title, job.state, job.stalled, job.attempt, job.max_attempts, job.version, job.progress, job.step, job.steps, job.processed, job.total, job.unit, job.message, job.remaining_ms, job.details, job.error, job.retry_at, job.result, job.args, job.metadata, job.external, job.watchers, job.queue_id, job.worker, job.created_by, job.claimed_by, job.created_at, job.started_at, job.heartbeat_at, job.updated_at, job.finished_at, job.lease_ms, job.next_due_at, job.cancel_asked_at, job.attempt_started_at, job.pace, job.likeness, job.usual_ms, job.callback_url, job.artifacts_expired_at, job.river_schema, job.river_id, job.river_run, job.standing FROM herald.jobs job
 WHERE owner = $1
     AND id < $2
     AND (cardinality($3::text[]) = 0 OR state = ANY($3::text[]))
@@ -332,6 +334,7 @@ func (q *Queries) JobList(ctx context.Context, arg JobListParams) ([]JobListRow,
 			&i.Job.RiverSchema,
 			&i.Job.RiverID,
 			&i.Job.RiverRun,
+			&i.Job.Standing,
 		); err != nil {
 			return nil, err
 		}
@@ -344,9 +347,9 @@ func (q *Queries) JobList(ctx context.Context, arg JobListParams) ([]JobListRow,
 }
 
 const jobListActive = `-- name: JobListActive :many
-SELECT job.id, job.kind, job.owner, job.title, job.state, job.stalled, job.attempt, job.max_attempts, job.version, job.progress, job.step, job.steps, job.processed, job.total, job.unit, job.message, job.remaining_ms, job.details, job.error, job.retry_at, job.result, job.args, job.metadata, job.external, job.watchers, job.queue_id, job.worker, job.created_by, job.claimed_by, job.created_at, job.started_at, job.heartbeat_at, job.updated_at, job.finished_at, job.lease_ms, job.next_due_at, job.cancel_asked_at, job.attempt_started_at, job.pace, job.likeness, job.usual_ms, job.callback_url, job.artifacts_expired_at, job.river_schema, job.river_id, job.river_run FROM herald.jobs job
+SELECT job.id, job.kind, job.owner, job.title, job.state, job.stalled, job.attempt, job.max_attempts, job.version, job.progress, job.step, job.steps, job.processed, job.total, job.unit, job.message, job.remaining_ms, job.details, job.error, job.retry_at, job.result, job.args, job.metadata, job.external, job.watchers, job.queue_id, job.worker, job.created_by, job.claimed_by, job.created_at, job.started_at, job.heartbeat_at, job.updated_at, job.finished_at, job.lease_ms, job.next_due_at, job.cancel_asked_at, job.attempt_started_at, job.pace, job.likeness, job.usual_ms, job.callback_url, job.artifacts_expired_at, job.river_schema, job.river_id, job.river_run, job.standing FROM herald.jobs job
 WHERE (owner = ANY($1::text[]) OR id = ANY($2::uuid[]))
-    AND state IN ('queued', 'running', 'retrying', 'cancelling')
+    AND standing < 4
 ORDER BY id DESC
 LIMIT $3
 `
@@ -418,6 +421,7 @@ func (q *Queries) JobListActive(ctx context.Context, arg JobListActiveParams) ([
 			&i.Job.RiverSchema,
 			&i.Job.RiverID,
 			&i.Job.RiverRun,
+			&i.Job.Standing,
 		); err != nil {
 			return nil, err
 		}
@@ -430,8 +434,8 @@ func (q *Queries) JobListActive(ctx context.Context, arg JobListActiveParams) ([
 }
 
 const jobListClaimable = `-- name: JobListClaimable :many
-SELECT job.id, job.kind, job.owner, job.title, job.state, job.stalled, job.attempt, job.max_attempts, job.version, job.progress, job.step, job.steps, job.processed, job.total, job.unit, job.message, job.remaining_ms, job.details, job.error, job.retry_at, job.result, job.args, job.metadata, job.external, job.watchers, job.queue_id, job.worker, job.created_by, job.claimed_by, job.created_at, job.started_at, job.heartbeat_at, job.updated_at, job.finished_at, job.lease_ms, job.next_due_at, job.cancel_asked_at, job.attempt_started_at, job.pace, job.likeness, job.usual_ms, job.callback_url, job.artifacts_expired_at, job.river_schema, job.river_id, job.river_run FROM herald.jobs job
-WHERE external AND state IN ('queued', 'retrying') AND kind = ANY($1::text[])
+SELECT job.id, job.kind, job.owner, job.title, job.state, job.stalled, job.attempt, job.max_attempts, job.version, job.progress, job.step, job.steps, job.processed, job.total, job.unit, job.message, job.remaining_ms, job.details, job.error, job.retry_at, job.result, job.args, job.metadata, job.external, job.watchers, job.queue_id, job.worker, job.created_by, job.claimed_by, job.created_at, job.started_at, job.heartbeat_at, job.updated_at, job.finished_at, job.lease_ms, job.next_due_at, job.cancel_asked_at, job.attempt_started_at, job.pace, job.likeness, job.usual_ms, job.callback_url, job.artifacts_expired_at, job.river_schema, job.river_id, job.river_run, job.standing FROM herald.jobs job
+WHERE standing = 2 AND kind = ANY($1::text[])
     AND (retry_at IS NULL OR retry_at <= now())
     AND id > $2
 ORDER BY id
@@ -505,6 +509,7 @@ func (q *Queries) JobListClaimable(ctx context.Context, arg JobListClaimablePara
 			&i.Job.RiverSchema,
 			&i.Job.RiverID,
 			&i.Job.RiverRun,
+			&i.Job.Standing,
 		); err != nil {
 			return nil, err
 		}
@@ -518,7 +523,7 @@ func (q *Queries) JobListClaimable(ctx context.Context, arg JobListClaimablePara
 
 const jobListSilent = `-- name: JobListSilent :many
 SELECT id FROM herald.jobs
-WHERE state IN ('running', 'cancelling') AND id > $1
+WHERE standing = 3 AND id > $1
     AND (NOT stalled AND coalesce(next_due_at, heartbeat_at + make_interval(secs => $2::double precision)) <= now()
         OR NOT $3::boolean AND river_id = 0
             AND greatest(heartbeat_at, next_due_at) + coalesce(lease_ms, $4::bigint) * interval '1 ms' <= now()
@@ -568,7 +573,7 @@ func (q *Queries) JobListSilent(ctx context.Context, arg JobListSilentParams) ([
 const jobNext = `-- name: JobNext :one
 SELECT oldest.id FROM unnest($1::text[]) AS k (kind), LATERAL (
     SELECT j.id FROM herald.jobs j
-    WHERE j.external AND j.state IN ('queued', 'retrying') AND j.kind = k.kind AND (j.retry_at IS NULL OR j.retry_at <= now())
+    WHERE j.standing = 2 AND j.kind = k.kind AND (j.retry_at IS NULL OR j.retry_at <= now())
     ORDER BY j.id
     LIMIT 1
     FOR NO KEY UPDATE SKIP LOCKED) oldest
@@ -676,7 +681,7 @@ SELECT count(*)::integer AS jobs,
     coalesce(percentile_disc(ARRAY[0.1, 0.9, 0.95]) WITHIN GROUP (ORDER BY took.ms), '{0,0,0}')::double precision[] AS usual_ms
 FROM (
     SELECT herald.elapsed_ms(j.attempt_started_at, j.finished_at) AS ms FROM herald.jobs j
-    WHERE j.kind = $1 AND j.likeness = $2 AND j.state = 'succeeded' AND j.river_id = 0 AND j.attempt_started_at IS NOT NULL
+    WHERE j.kind = $1 AND j.likeness = $2 AND j.standing = 5 AND j.attempt_started_at IS NOT NULL
     ORDER BY j.finished_at DESC
     LIMIT $3) took
 `

@@ -128,6 +128,8 @@ type Job struct {
 	RiverID int64
 	// When River began the attempt, in microseconds: no two attempts of a job share it, while River counts one that was snoozed or interrupted twice.
 	RiverRun int64
+	// What the indexes are about: 1 has not ended; 2 as well, and waits for a worker elsewhere; 3 as well, and is worked by who may fall silent; 4 has ended; 5 as well, and tells how long such jobs take. A River job whose worker never reports stays at 1.
+	Standing int16
 }
 
 // A row is a link that shows one job to whoever has it. Written under the lock of the job's row, together with the event that tells of it. A row stays when its link has ended, so that who comes by it is told why; some are removed when the job is shared anew, and all go with the job.
