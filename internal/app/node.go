@@ -332,6 +332,8 @@ func (s silence) EndSilence(ctx context.Context, p job.Patience) (int, error) {
 	return s.db.EndSilence(ctx, p, s.queue)
 }
 
+func (s silence) HealRiver(ctx context.Context) (int, error) { return s.db.HealRiver(ctx) }
+
 // jobs gives the API the database's jobs together with the queue they wait in.
 type jobs struct {
 	*postgres.DB

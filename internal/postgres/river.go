@@ -66,3 +66,20 @@ func (db *DB) askRiver(
 	})
 	return asked, err
 }
+
+// healPage is how many jobs are healed at once: their rows stay locked until all
+// are.
+const healPage = 100
+
+// HealRiver records changes of Rivers' jobs that a trigger could not record, and
+// returns of how many jobs. What fails again is tried again, ever more rarely.
+func (db *DB) HealRiver(ctx context.Context) (int, error) {
+	row, err := db.queries().RiverHeal(ctx, healPage)
+	switch {
+	case err != nil:
+		return 0, fmt.Errorf("heal River's jobs: %w", err)
+	case row.Failed != "":
+		return int(row.Healed), fmt.Errorf("heal %s", row.Failed)
+	}
+	return int(row.Healed), nil
+}

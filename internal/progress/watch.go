@@ -16,6 +16,9 @@ type Silence interface {
 	// EndSilence lets the silence of workers have its consequences, and returns how
 	// many jobs it changed.
 	EndSilence(ctx context.Context, p job.Patience) (int, error)
+	// HealRiver records changes of Rivers' jobs that could not be recorded when they
+	// were made, and returns of how many jobs.
+	HealRiver(ctx context.Context) (int, error)
 }
 
 // WatchConfig is how long a Watch is patient. The zero WatchConfig is fit for use.
@@ -52,7 +55,8 @@ func (c *WatchConfig) setDefaults() {
 	}
 }
 
-// Watch sees to it that no job hangs because its worker says nothing. Any number
+// Watch sees to it that no job hangs because its worker says nothing, or because
+// what its River said could not be recorded. Any number
 // may run at once; one is enough, so the log's leader runs it.
 type Watch struct {
 	silence Silence
@@ -105,5 +109,17 @@ func (w *Watch) look(ctx context.Context, heard time.Time) bool {
 	if err != nil && ctx.Err() == nil {
 		w.log.WarnContext(ctx, "silent workers not looked after", "error", err)
 	}
+	w.heal(ctx)
 	return err == nil
+}
+
+// heal makes good what was missed. That it cannot says nothing about workers.
+func (w *Watch) heal(ctx context.Context) {
+	healed, err := w.silence.HealRiver(ctx)
+	if healed > 0 {
+		w.log.InfoContext(ctx, "missed changes of River's jobs recorded", "jobs", healed)
+	}
+	if err != nil && ctx.Err() == nil {
+		w.log.WarnContext(ctx, "missed changes of River's jobs not recorded", "error", err)
+	}
 }

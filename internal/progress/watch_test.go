@@ -17,6 +17,7 @@ type silence struct {
 	began            time.Time
 	fail             bool
 	rescues, endings int
+	heals            int
 	sparedUntil      time.Duration // since began
 	patience         job.Patience
 }
@@ -41,6 +42,11 @@ func (s *silence) EndSilence(_ context.Context, p job.Patience) (int, error) {
 	return 0, nil
 }
 
+func (s *silence) HealRiver(context.Context) (int, error) {
+	s.heals++
+	return 0, errors.New("no right to update river_job")
+}
+
 // watch runs a Watch for so long, again with the same one if there is one.
 func watch(t *testing.T, w *progress.Watch, d time.Duration) {
 	t.Helper()
@@ -55,8 +61,8 @@ func TestWatch(t *testing.T) {
 		s := &silence{began: time.Now()}
 		w := progress.NewWatch(s, slog.New(slog.DiscardHandler), progress.WatchConfig{})
 		watch(t, w, 3*time.Minute+time.Second)
-		if s.rescues != 91 || s.endings != 91 {
-			t.Errorf("%d and %d looks in three minutes, want one at once and one every 2 s", s.rescues, s.endings)
+		if s.rescues != 91 || s.endings != 91 || s.heals != 91 {
+			t.Errorf("%d, %d and %d looks in three minutes, want one at once and one every 2 s", s.rescues, s.endings, s.heals)
 		}
 		if s.sparedUntil != 58*time.Second {
 			t.Errorf("attempts are spared until %v, want a minute for workers to find Herald", s.sparedUntil)

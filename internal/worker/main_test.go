@@ -133,6 +133,9 @@ func (s *site) EndSilence(ctx context.Context, p job.Patience) (int, error) {
 	return s.db.EndSilence(ctx, p, s.queue)
 }
 
+// HealRiver is for the Watch, too.
+func (s *site) HealRiver(ctx context.Context) (int, error) { return s.db.HealRiver(ctx) }
+
 // run runs a pool until the function that it returns, or the test, ends it.
 func (b *bench) run(t *testing.T, c worker.Config, w worker.Work) (stop func()) {
 	t.Helper()
