@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/google/uuid"
+	"github.com/jackc/pgx/v5"
 
 	"herald/internal/event"
 	"herald/internal/postgres"
@@ -29,7 +30,10 @@ func (c *historyCmd) Run(ctx context.Context) error {
 			c.Events = 500_000
 		}
 	}
-	server, stop, err := c.start(ctx)
+	// A partition that is filled in the transaction that makes it needs no log of what is written.
+	server, stop, err := c.startWith(ctx, map[string]string{
+		"wal_level": "minimal", "max_wal_senders": "0", "max_wal_size": "8GB", "maintenance_work_mem": "256MB",
+	})
 	if err != nil {
 		return err
 	}
@@ -72,20 +76,19 @@ const (
 )
 
 // fillHistory writes a log without the sequencer, which would take ten times as
-// long. Its audit chain is not one.
+// long. Its audit chain is not one. A partition of events joins the log when it is
+// full, so that its indexes are made in one go.
 func fillHistory(ctx context.Context, db *postgres.DB, n int) error {
-	const partition, chunk = 1_000_000, 250_000
+	const partition = 1_000_000
 	for first := 1; first <= n; first += partition {
 		if _, err := db.Pool().Exec(ctx, `SELECT herald.extend_log($1)`, partition); err != nil {
 			return err
 		}
-	}
-	for done := 0; done < n; done += chunk {
-		upto := min(done+chunk, n)
-		if _, err := db.Pool().Exec(ctx, historyEvents, done+1, upto, historyUsers); err != nil {
-			return err
+		upto := min(first+partition-1, n)
+		if err := fillPartition(ctx, db, first, upto, first+partition); err != nil {
+			return fmt.Errorf("fill the log from %d on: %w", first, err)
 		}
-		if _, err := db.Pool().Exec(ctx, historyBatches, done/historyBatch+1, upto/historyBatch, historyBatch); err != nil {
+		if _, err := db.Pool().Exec(ctx, historyBatches, first/historyBatch+1, upto/historyBatch, historyBatch); err != nil {
 			return err
 		}
 	}
@@ -93,20 +96,37 @@ func fillHistory(ctx context.Context, db *postgres.DB, n int) error {
 	return err
 }
 
+// fillPartition makes the partition anew that begins with the event first and ends
+// before the event end.
+func fillPartition(ctx context.Context, db *postgres.DB, first, upto, end int) error {
+	return pgx.BeginFunc(ctx, db.Pool(), func(tx pgx.Tx) error {
+		name := fmt.Sprintf("herald.events_%d", first)
+		if _, err := tx.Exec(ctx, fmt.Sprintf(`DROP TABLE %[1]s;
+			CREATE TABLE %[1]s (LIKE herald.events INCLUDING DEFAULTS INCLUDING CONSTRAINTS INCLUDING STORAGE)`, name)); err != nil {
+			return err
+		}
+		if _, err := tx.Exec(ctx, fmt.Sprintf(historyEvents, name), first, upto, historyUsers); err != nil {
+			return err
+		}
+		_, err := tx.Exec(ctx, fmt.Sprintf(`ALTER TABLE herald.events ATTACH PARTITION %s FOR VALUES FROM (%d) TO (%d)`, name, first, end))
+		return err
+	})
+}
+
 const historyEvents = `
-INSERT INTO herald.events (seq, id, type, topics, job_id, job_version, actor, created_at, recorded_at, payload)
+INSERT INTO %[1]s (seq, id, type, topics, job_id, job_version, actor, created_at, recorded_at, payload)
 SELECT n, gen_random_uuid(), type,
-    CASE WHEN job IS NULL THEN ARRAY['user:u' || n % $3, 'channel:shop'] ELSE ARRAY['job:' || job, 'user:u' || nr % $3] END,
-    job, step, 'worker-' || nr % 8, at, at,
+    CASE WHEN job IS NULL THEN ARRAY['user:u' || n %% $3, 'channel:shop'] ELSE ARRAY['job:' || job, 'user:u' || nr %% $3] END,
+    job, step, 'worker-' || nr %% 8, at, at,
     json_build_object('id', job, 'version', step, 'state', state, 'message', 'part ' || step, 'text', repeat('x', 200))
 FROM (
     SELECT n, nr, step, CASE WHEN other IS NULL THEN md5(nr::text)::uuid END AS job, '2026-01-01'::timestamptz + (n - 1) / 10 * interval '1 second' AS at,
         coalesce(other, CASE WHEN step = 0 THEN 'job.queued' WHEN step = 1 THEN 'job.started' WHEN step IN (7, 13) THEN 'job.message'
-            WHEN step < 19 THEN 'job.progress' WHEN nr % 20 = 0 THEN 'job.failed' ELSE 'job.succeeded' END) AS type,
-        CASE WHEN step < 19 THEN 'running' WHEN nr % 20 = 0 THEN 'failed' ELSE 'succeeded' END AS state
+            WHEN step < 19 THEN 'job.progress' WHEN nr %% 20 = 0 THEN 'job.failed' ELSE 'job.succeeded' END) AS type,
+        CASE WHEN step < 19 THEN 'running' WHEN nr %% 20 = 0 THEN 'failed' ELSE 'succeeded' END AS state
     FROM (
-        SELECT n, n / 1280 * 64 + n % 64 AS nr, n / 64 % 20 AS step,
-            CASE WHEN n % 100000 = 0 THEN 'notification.rare' WHEN n % 1000 = 0 THEN 'notification.paid' END AS other
+        SELECT n, n / 1280 * 64 + n %% 64 AS nr, n / 64 %% 20 AS step,
+            CASE WHEN n %% 100000 = 0 THEN 'notification.rare' WHEN n %% 1000 = 0 THEN 'notification.paid' END AS other
         FROM generate_series($1::bigint, $2::bigint) n
     ) numbers
 ) events`

@@ -74,12 +74,18 @@ func (o output) show(w io.Writer, figures []figure) error {
 // start starts a Postgres in a new folder, with its usual durability, and returns
 // what ends it and removes the folder.
 func (o output) start(ctx context.Context) (*embedded.Server, func(), error) {
+	return o.startWith(ctx, map[string]string{"min_wal_size": "1GB"}) // see recycle
+}
+
+// startWith is start with settings of the server's.
+func (o output) startWith(ctx context.Context, settings map[string]string) (*embedded.Server, func(), error) {
 	dir, err := os.MkdirTemp("", "herald-bench-")
 	if err != nil {
 		return nil, nil, err
 	}
 	server, err := embedded.Start(ctx, embedded.Config{
 		Dir: filepath.Join(dir, "postgres"), BinDir: o.PostgresBin, Logger: slog.New(slog.DiscardHandler),
+		Settings: settings,
 	})
 	if err != nil {
 		return nil, nil, err
