@@ -25,10 +25,10 @@ export function ConnectionBadge(): ReactElement {
     <p
       role="status"
       data-connection={state}
-      className="inline-flex h-7 items-center gap-2 rounded-full px-2.5 text-sm text-soft ring-1 ring-line ring-inset"
+      className="inline-flex h-7 min-w-0 items-center gap-2 rounded-full px-2.5 text-sm text-soft ring-1 ring-line ring-inset"
     >
-      <span aria-hidden="true" className={`size-2 rounded-full ${dots[state]}`} />
-      {words[state]}
+      <span aria-hidden="true" className={`size-2 shrink-0 rounded-full ${dots[state]}`} />
+      <span className="truncate">{words[state]}</span>
     </p>
   );
 }

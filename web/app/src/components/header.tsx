@@ -11,10 +11,10 @@ import { Link } from "./link";
 /** The top of every page. */
 export function Header({ children }: { readonly children: ReactNode }): ReactElement {
   return (
-    <header className="mx-auto flex h-16 w-full max-w-(--page-width) items-center gap-2 px-4 sm:px-6">
+    <header className="mx-auto flex h-16 w-full max-w-(--page-width) items-center gap-1 px-4 sm:gap-2 sm:px-6">
       <Link to="/" className="mr-auto flex items-center gap-2.5 rounded-lg text-lg font-semibold tracking-tight">
         <Mark />
-        <span className="max-[25rem]:sr-only">Herald</span>
+        <span className="max-[26rem]:sr-only">Herald</span>
       </Link>
       {children}
     </header>
@@ -34,7 +34,7 @@ export function SupportLink({
     <Link
       to="/support"
       current={here}
-      className={`${buttonShape} text-soft hover:bg-well hover:text-ink aria-[current]:text-ink`}
+      className={`${buttonShape} max-sm:px-2 text-soft hover:bg-well hover:text-ink aria-[current]:text-ink`}
     >
       Support
     </Link>
@@ -58,7 +58,7 @@ export function UserMenu({ session, onSignOut }: UserMenuProps): ReactElement {
   return (
     <>
       <Button look="quiet" popoverTarget={menu} aria-haspopup="dialog">
-        <span className="max-w-20 truncate sm:max-w-32">{session.user}</span>
+        <span className="max-w-16 truncate sm:max-w-32">{session.user}</span>
         <DownIcon size={12} />
       </Button>
       <div

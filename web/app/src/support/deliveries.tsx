@@ -37,7 +37,7 @@ export function Deliveries({ seq, suggested }: DeliveriesProps): ReactElement {
   const { answer, error, busy, again } = useAnswer<Became>(`/api/events/${String(seq)}/deliveries`);
   return (
     <section aria-label="What became of it" className="space-y-3">
-      <h3 className="font-medium">What became of it</h3>
+      <h2 className="font-medium">What became of it</h2>
       {busy && <p className="text-faint">Looking at the streams</p>}
       {error !== "" && (
         <p role="alert" className="flex flex-wrap items-center gap-3 text-bad">
