@@ -26,7 +26,7 @@ func TestCurve(t *testing.T) {
 	}
 	// Every third event is another job's. Attempt 2 begins halfway, and what it says late of attempt 1 does not count.
 	if _, err := s.db.Pool().Exec(t.Context(), `INSERT INTO herald.outbox (event_id, type, topics, job_id, job_version, actor, payload)
-		SELECT gen_random_uuid(), CASE WHEN n % 50 = 49 THEN 'job.late_report' ELSE 'job.progress' END,
+		SELECT gen_random_uuid(), CASE WHEN n % 50 = 49 THEN (ARRAY['job.late_report', 'job.shared'])[1 + n / 50 % 2] ELSE 'job.progress' END,
 			ARRAY['job:' || id, 'user:demo'], id, n, 'w', json_build_object('attempt', 1 + n / 1500, 'progress', n % 1500 / 1500.0)
 		FROM (SELECT n, CASE n % 3 WHEN 0 THEN $2::uuid ELSE $1::uuid END AS id FROM generate_series(1, 2999) n) AS numbered`,
 		j.ID, s.startJob(t, "demo").ID); err != nil {

@@ -25,7 +25,8 @@ FROM ends CROSS JOIN generate_series(1, $3::bigint) AS part (n)
 CROSS JOIN LATERAL (
     SELECT seq, created_at, payload FROM herald.events` + eventOfJob + `
         AND seq > before + (last - before) * (n - 1) / $3 AND seq <= before + (last - before) * n / $3
-        AND type LIKE 'job.%' AND type NOT IN ('job.queued', 'job.late_report', 'job.deleted', 'job.callback', 'job.artifacts_expired')
+        AND type IN ('job.started', 'job.progress', 'job.message', 'job.step', 'job.stalled', 'job.resumed', 'job.retrying',
+            'job.cancelling', 'job.cancelled', 'job.succeeded', 'job.failed')
     ORDER BY seq DESC LIMIT 1
 ) found
 ORDER BY found.seq`

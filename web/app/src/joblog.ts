@@ -5,7 +5,7 @@ import { type EventListener, messageOf } from "./live";
 const told = [
   ...["job.queued", "job.started", "job.step", "job.message", "job.retrying", "job.stalled", "job.resumed"],
   ...["job.cancelling", "job.cancelled", "job.succeeded", "job.failed", "job.late_report", "job.callback"],
-  "job.artifacts_expired",
+  ...["job.artifacts_expired", "job.absent", "job.shared", "job.share_opened", "job.share_revoked"],
 ];
 
 const pageSize = 200;

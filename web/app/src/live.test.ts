@@ -245,6 +245,15 @@ describe("who follows one job's log", () => {
     expect(told).toEqual([20]);
   });
 
+  test("is told of what happens around its job too", () => {
+    const { live, say } = setup();
+    const told = vi.fn();
+    live.subscribeEvents(idOf(1), told);
+    const data = { id: "a link's", job_id: idOf(1) };
+    say({ type: "job.shared", seq: 20, id: "e", time: noon, data } as unknown as StreamEvent);
+    expect(told).toHaveBeenCalledOnce();
+  });
+
   test("is told when some may have been missed", () => {
     const { live, say } = setup();
     const told = vi.fn();

@@ -218,8 +218,8 @@ export class Live {
 
   /** After the store knows it, since who is told looks there. */
   #tell(event: ToldEvent): void {
-    const id = (event.data as { readonly id?: unknown } | null)?.id;
-    for (const listener of this.#eventListeners.get(String(id)) ?? []) listener(event);
+    const of = event.data as { readonly id?: unknown; readonly job_id?: unknown } | null;
+    for (const listener of this.#eventListeners.get(String(of?.job_id ?? of?.id)) ?? []) listener(event);
   }
 
   #tellAll(): void {
