@@ -3,18 +3,20 @@ import { type BrowserContext, expect, type Page } from "@playwright/test";
 import { type Herald, test } from "./herald";
 import { card, expectBadge, makeTestVideo, signIn, writeNotes } from "./page";
 
-/** Publishes a notification to demo, as a back end would. */
-async function pay(herald: Herald, page: Page, message = "Thank you"): Promise<void> {
+/** What publishes notifications to demo, as a back end would. */
+async function payer(herald: Herald, page: Page): Promise<(message: string) => Promise<void>> {
   const token = (await herald.linkFor("shop", "backend")).split("#token=")[1] ?? "";
-  const answer = await page.request.post(`http://${herald.address}/api/sse/message`, {
-    headers: { authorization: `Bearer ${token}` },
-    data: {
-      event: "notification.payment",
-      data: { payment_id: "p1", status: "succeeded", amount: "12.50", currency: "EUR", message },
-      to: { user: "demo" },
-    },
-  });
-  expect(answer.status()).toBe(200);
+  return async (message) => {
+    const answer = await page.request.post(`http://${herald.address}/api/sse/message`, {
+      headers: { authorization: `Bearer ${token}` },
+      data: {
+        event: "notification.payment",
+        data: { payment_id: "p1", status: "succeeded", amount: "12.50", currency: "EUR", message },
+        to: { user: "demo" },
+      },
+    });
+    expect(answer.status()).toBe(200);
+  };
 }
 
 /** Pages that can be hidden, and say what they told the system. Of the browser's own notifications nothing can be seen. */
@@ -87,7 +89,10 @@ test("notifications are shown, stay as long as they are pointed at, are bounded,
 }) => {
   await page.setViewportSize({ width: 360, height: 740 });
   await signIn(page, herald.link);
-  for (let n = 1; n <= 4; n++) await pay(herald, page, `Thank you, ${String(n)}`);
+  const pay = await payer(herald, page);
+  await pay("Thank you, 1");
+  await notices(page).first().hover(); // pointed at, they stay
+  for (let n = 2; n <= 4; n++) await pay(`Thank you, ${String(n)}`);
   await expect(notices(page)).toHaveText([/Thank you, 2/, /Thank you, 3/, /Thank you, 4/]);
   await page.emulateMedia({ reducedMotion: "reduce" });
   for (const colorScheme of ["light", "dark"] as const) {
@@ -133,17 +138,18 @@ test("while no tab is looked at, one tab alone tells the system", async ({ heral
   await other.reload();
   await expectBadge(other, "Live");
 
+  const pay = await payer(herald, page);
   await hide(page, true);
-  await pay(herald, page, "to the one that is looked at");
+  await pay("to the one that is looked at");
   await expect(notices(other)).toHaveCount(1);
   expect((await systemOf(page)).told).toEqual([]);
 
   await hide(other, true);
-  await pay(herald, page, "to the system");
+  await pay("to the system");
   const told = async () => [...(await systemOf(page)).told, ...(await systemOf(other)).told];
   await expect.poll(told).toEqual(["Payment of 12.50 EUR has succeeded"]);
   await hide(page, false);
-  await pay(herald, page, "seen again");
+  await pay("seen again");
   await expect(notices(page).filter({ hasText: "seen again" })).toBeVisible();
   expect(await told()).toHaveLength(1);
 });

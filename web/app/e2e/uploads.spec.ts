@@ -13,13 +13,17 @@ async function writeNoise(path: string, size: number): Promise<string> {
   return path;
 }
 
-/** Makes the line slow, so that there is a middle to do something in. */
-async function slowDown(page: Page, perSecond: number): Promise<void> {
+/** The browser's line, which can be made slow, so that there is a middle to do something in, and cut. */
+async function lineOf(page: Page, perSecond: number): Promise<{ cut(offline: boolean): Promise<void> }> {
   const session = await page.context().newCDPSession(page);
   await session.send("Network.enable");
-  await session.send("Network.emulateNetworkConditions", {
-    ...{ offline: false, latency: 0, downloadThroughput: -1, uploadThroughput: perSecond },
-  });
+  const cut = async (offline: boolean) => {
+    await session.send("Network.emulateNetworkConditions", {
+      ...{ offline, latency: 0, downloadThroughput: -1, uploadThroughput: perSecond },
+    });
+  };
+  await cut(false);
+  return { cut };
 }
 
 /** Notes from where each piece is sent. */
@@ -70,23 +74,25 @@ test("several files are dropped, and each becomes a job", async ({ herald, page 
   for (const name of names) await expect(card(page, name)).toBeVisible();
 });
 
-test("an upload goes on where it was when the network is back", async ({ herald, page, context }, testInfo) => {
+test("an upload goes on where it was when the network is back", async ({ herald, page }, testInfo) => {
   const path = await writeNoise(testInfo.outputPath("film.mov"), 6 * mb);
   await signIn(page, herald.link);
-  await slowDown(page, mb);
+  const offsets = watchPieces(page);
+  const line = await lineOf(page, mb);
   await page.getByLabel("Video files").setInputFiles(path);
   await expectPercent(page, 30);
-  await context.setOffline(true);
+  await line.cut(true);
   await expect(row(page, "paused")).toContainText("goes on by itself");
-  await context.setOffline(false);
+  await line.cut(false);
   await expectArrived(page, herald, "film.mov", path);
+  expect(offsets.filter((offset) => offset === 0)).toHaveLength(1);
 });
 
 test("an upload outlives a crash of the server in its middle", async ({ herald, page }, testInfo) => {
   const path = await writeNoise(testInfo.outputPath("film.mov"), 30 * mb);
   await signIn(page, herald.link);
   const offsets = watchPieces(page);
-  await slowDown(page, 4 * mb);
+  await lineOf(page, 4 * mb);
   await page.getByLabel("Video files").setInputFiles(path);
   await expectPercent(page, 65);
   await herald.end("SIGKILL");
@@ -102,7 +108,7 @@ test("an upload goes on by itself on a page that is loaded anew", async ({ heral
   const path = await writeNoise(testInfo.outputPath("film.mov"), 6 * mb);
   await signIn(page, herald.link);
   const offsets = watchPieces(page);
-  await slowDown(page, mb);
+  await lineOf(page, mb);
   await page.getByText("GIF", { exact: true }).click();
   await page.getByLabel("Video files").setInputFiles(path);
   await expectPercent(page, 40);
@@ -116,7 +122,7 @@ test("an upload goes on by itself on a page that is loaded anew", async ({ heral
 test("an upload that is cancelled is gone, here and there", async ({ herald, page }, testInfo) => {
   const path = await writeNoise(testInfo.outputPath("film.mov"), 6 * mb);
   await signIn(page, herald.link);
-  await slowDown(page, mb / 2);
+  await lineOf(page, mb / 2);
   await page.getByLabel("Video files").setInputFiles(path);
   await expectPercent(page, 10);
   await page.getByRole("button", { name: "Cancel the upload of film.mov" }).click();

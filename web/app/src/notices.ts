@@ -92,7 +92,7 @@ function fieldsOf(data: unknown): Fields {
 
 function firstLine(text: string): string {
   const line = text.split("\n", 1)[0]?.trim() ?? "";
-  const longest = 160;
+  const longest = 100;
   const short = line.length > longest ? `${line.slice(0, longest)}…` : line;
   return short === "" || /[.!?…]$/.test(short) ? short : `${short}.`;
 }

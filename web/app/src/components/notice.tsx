@@ -29,7 +29,7 @@ export function NoticeView({ notice, aside, onFollow }: NoticeViewProps): ReactE
             {title}
           </Linked>
         </p>
-        {text !== "" && <p className="mt-0.5 line-clamp-3 break-words text-soft">{text}</p>}
+        {text !== "" && <p className="mt-0.5 line-clamp-4 break-words text-soft">{text}</p>}
       </div>
       {aside}
     </div>
