@@ -360,6 +360,7 @@ func TestWhoMaySeeAndEndStreams(t *testing.T) {
 		want         map[string]int
 	}{
 		{http.MethodGet, "/api/connections", map[string]int{"demo": 403, "other": 403, "worker": 403, "backend": 200, "support": 200, "admin": 200}},
+		{http.MethodGet, "/api/connections?ended=true", map[string]int{"demo": 403, "other": 403, "worker": 403, "backend": 200, "support": 200, "admin": 200}},
 		{http.MethodGet, "/api/connections?user=demo", map[string]int{"demo": 200, "other": 403, "worker": 403, "backend": 200, "support": 200, "admin": 200}},
 		{http.MethodGet, path, map[string]int{"demo": 200, "other": 404, "worker": 404, "backend": 200, "support": 200, "admin": 200}},
 		{http.MethodGet, "/api/users/demo/presence", map[string]int{"demo": 200, "other": 403, "worker": 403, "backend": 200, "support": 200, "admin": 200}},
@@ -373,6 +374,9 @@ func TestWhoMaySeeAndEndStreams(t *testing.T) {
 				t.Errorf("%s %s by %s = %d %s, want %d", tt.method, tt.path, who, a.status, a.body, want)
 			}
 		}
+	}
+	if a := s.do(t, http.MethodGet, "/api/connections?ended=true", callers["support"], ""); !strings.Contains(a.body, `"connections":[]`) {
+		t.Errorf("streams that have ended: %s, want none: it is open", a.body)
 	}
 	if c := s.connection(t, id); c.CloseAskedAt != nil {
 		t.Errorf("one who may not has asked for the stream's end: %+v", c)
