@@ -74,14 +74,17 @@ function resolve(schema, schemas) {
 }
 
 function table(name, schema, schemas) {
+  const described = Object.values(schema.properties).some((of) => of.description);
   const rows = Object.keys(schema.properties)
     .sort()
     .map((field) => {
       const of = schema.properties[field];
+      const says = described ? `<td>${escape(of.description ?? "")}</td>` : "";
       const needed = schema.required?.includes(field) ? "" : " <small>may be missing</small>";
-      return `<tr><th scope="row"><code>${escape(field)}</code>${needed}</th><td>${escape(typeOf(of, schemas))}</td><td>${escape(of.description ?? "")}</td></tr>`;
+      return `<tr><th scope="row"><code>${escape(field)}</code>${needed}</th><td>${escape(typeOf(of, schemas))}</td>${says}</tr>`;
     });
-  return `<div class="table" role="region" tabindex="0" aria-label="Fields of ${name}"><table><thead><tr><th scope="col">Field</th><th scope="col">Type</th><th scope="col">What it says</th></tr></thead><tbody>${rows.join("")}</tbody></table></div>`;
+  const last = described ? '<th scope="col">What it says</th>' : "";
+  return `<div class="table" role="region" tabindex="0" aria-label="Fields of ${name}"><table><thead><tr><th scope="col">Field</th><th scope="col">Type</th>${last}</tr></thead><tbody>${rows.join("")}</tbody></table></div>`;
 }
 
 /** A type in words. */

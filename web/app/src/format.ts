@@ -29,9 +29,10 @@ export function bytes(n: number): string {
   return `${value.toFixed(places)}${nbsp}${units[unit] ?? ""}`;
 }
 
-/** How long something took: tenths below ten seconds, then seconds, minutes, hours. */
+/** How long something took: milliseconds at first, tenths below ten seconds, then seconds, minutes, hours. */
 export function duration(ms: number): string {
   const seconds = Math.max(ms, 0) / 1000;
+  if (seconds < 0.095) return `${Math.round(seconds * 1000).toFixed(0)}${nbsp}ms`;
   return seconds < 9.95 ? `${seconds.toFixed(1)}${nbsp}s` : elapsed(ms);
 }
 
