@@ -18,6 +18,8 @@ export class Herald {
   #said = "";
   /** The link that it printed to sign in with. */
   link = "";
+  /** The link for a developer. */
+  devLink = "";
 
   private constructor(dataDir: string, port: number) {
     this.#dataDir = dataDir;
@@ -51,11 +53,11 @@ export class Herald {
     await new Promise<void>((resolve, reject) => {
       const hear = (piece: Buffer) => {
         this.#said += piece.toString();
-        const link = /http\S+#token=\S+(?=\s)/.exec(this.#said.slice(from));
-        if (link !== null) {
-          this.link = link[0];
-          resolve();
-        }
+        const said = this.#said.slice(from);
+        if (!said.includes("Stop with Ctrl-C")) return;
+        this.link = /http\S+\/#token=\S+/.exec(said)?.[0] ?? "";
+        this.devLink = /http\S+\/dev#token=\S+/.exec(said)?.[0] ?? "";
+        resolve();
       };
       started.stdout.on("data", hear);
       started.stderr.on("data", hear);

@@ -220,3 +220,41 @@ test("the reference of the API", async ({ herald, page }) => {
   await expect(page.getByRole("heading", { name: "job.progress" })).toBeInViewport();
   await page.screenshot({ path: `${folder}docs-events.png` });
 });
+
+test("the developer's page, on a desk and on a phone", async ({ herald, page }) => {
+  await page.setViewportSize({ width: 1200, height: 900 });
+  await signIn(page, herald.devLink);
+  await page.emulateMedia({ reducedMotion: "reduce" });
+  const go = (part: string) => page.getByRole("navigation").getByRole("link", { name: part }).click();
+  await page.getByLabel("Type").selectOption("notification.payment");
+  await expect(async () => {
+    await page.getByRole("button", { name: "Whom would it reach?" }).click();
+    await expect(page.getByText("It would reach 1 connection of 1 user.")).toBeVisible({ timeout: 1000 });
+  }).toPass();
+  await shoot(page, "dev-publish", true);
+
+  await go("Webhooks");
+  await page.getByRole("button", { name: "Sign and send" }).click();
+  await expect(page.getByText("Taken, and published.")).toBeVisible();
+  await page.getByText("By somebody else").click();
+  await page.getByRole("button", { name: "Sign and send" }).click();
+  await expect(page.getByText("Refused.")).toBeVisible();
+  await shoot(page, "dev-webhooks", true);
+
+  await go("Raw stream");
+  await page.getByRole("button", { name: "Connect", exact: true }).click();
+  await go("Load");
+  await page.getByRole("slider", { name: "Jobs a second" }).fill("40");
+  await page.getByRole("button", { name: "Start" }).click();
+  await expect(page.getByText("Stall", { exact: true })).toBeVisible();
+  await expect
+    .poll(() => page.locator("[aria-label='The newest demo jobs'] li").count(), { timeout: 60_000 })
+    .toBeGreaterThan(6);
+  await shoot(page, "dev-load");
+  await go("Raw stream");
+  await shoot(page, "dev-stream");
+  await page.setViewportSize({ width: 390, height: 844 });
+  await page.emulateMedia({ colorScheme: "dark" });
+  await go("Load");
+  await shoot(page, "dev-phone-dark");
+});

@@ -279,14 +279,17 @@ test("the web app's tabs share one connection", async ({ herald, context, reques
   await expect.poll(() => backend.streams("demo")).toBe(1);
 });
 
-test("the example of the client's README shows a job as it goes", async ({ herald, page, context, request }) => {
-  await serveClient(context);
+test("the example of the client's README, which is served in development, shows a job as it goes", async ({
+  herald,
+  page,
+  context,
+  request,
+}) => {
   await enter(context, herald);
   const readme = await readFile(new URL("../../client/README.md", import.meta.url), "utf8");
-  const example = /```html\n(.*?)```/s.exec(readme)?.[1] ?? "";
-  await context.route("**/example", (route) => route.fulfill({ body: example, contentType: "text/html" }));
   const backend = await Backend.create(herald, request, "demo");
-  await page.goto(`http://${herald.address}/example`);
+  const served = await page.goto(`http://${herald.address}/dev/example.html`);
+  expect(/```html\n(.*?)```/s.exec(readme)?.[1]).toBe(await served?.text());
   await expect(page.getByRole("listitem")).toHaveText("running, 0 %");
   await expect(page).toHaveTitle("live");
   await backend.report(1, { progress: 0.42 });
