@@ -100,7 +100,7 @@ export class Uploads {
   /** Goes on with a lost upload; false when the file is not the one that it is of. */
   giveBack(id: number, file: File): boolean {
     const lost = this.#items.find((item) => item.id === id);
-    if (lost === undefined || lost.name !== file.name || lost.size !== file.size) return false;
+    if (lost?.name !== file.name || lost.size !== file.size) return false;
     this.#update(id, { file, state: "waiting", error: "" });
     this.#startNext();
     return true;

@@ -196,7 +196,7 @@ export class HeraldClient {
       base: this.#base,
       credentials: this.#credentials,
       headers: (renew: boolean) => this.#headers(renew),
-      refusal: HeraldError.parse,
+      refusal: (status: number, text: string) => HeraldError.parse(status, text),
       wait: (tries: number) => fullJitter(tries, { first: 500, longest: 15_000 }),
     };
     return uploadFile(server, file, options);

@@ -49,8 +49,8 @@ async function open(datasets: readonly Dataset[], startJob = vi.fn((job: NewJob)
   };
   const type = (name: string, text: string) => {
     act(() => {
-      const setter = Object.getOwnPropertyDescriptor(HTMLInputElement.prototype, "value")?.set;
-      setter?.call(field(name), text);
+      // Past the setter by which React knows what it has written itself.
+      Reflect.set(HTMLInputElement.prototype, "value", text, field(name));
       field(name).dispatchEvent(new Event("input", { bubbles: true }));
     });
   };

@@ -45,7 +45,7 @@ interface LinkedProps {
 /** Another site's page opens beside this one, and learns nothing of it. */
 function Linked({ link, onFollow, children }: LinkedProps): ReactElement {
   if (link === "") return <>{children}</>;
-  const own = /^\/jobs\//.test(link);
+  const own = link.startsWith("/jobs/");
   return (
     <span onClick={onFollow}>
       {own ? (
