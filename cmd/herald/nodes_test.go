@@ -123,7 +123,7 @@ func TestParity_10_12_26_ANodeIsKilled(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer conn.Close(t.Context()) //nolint:errcheck // it was only read from
+	defer conn.Close(t.Context())
 	if err := c.nodes[0].Process.Kill(); err != nil {
 		t.Fatal(err)
 	}

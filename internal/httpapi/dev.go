@@ -43,15 +43,14 @@ func (a *api) serveDev(r chi.Router, page http.HandlerFunc) {
 	for _, path := range []string{"/dev", "/dev/publish", "/dev/webhooks", "/dev/stream", "/dev/load"} {
 		read(r, path, page)
 	}
-	read(r, "/dev/example.html", a.devFile("text/html; charset=utf-8"))
-	read(r, "/dev/herald-client.js", a.devFile("text/javascript; charset=utf-8"))
+	read(r, "/dev/example.html", a.devFile("dev/example.html", "text/html; charset=utf-8"))
+	read(r, "/dev/herald-client.js", a.devFile("dev/herald-client.js", "text/javascript; charset=utf-8"))
 }
 
-// devFile serves a file of that type by its address. Its name does not change with
-// its content.
-func (a *api) devFile(contentType string) http.HandlerFunc {
+// devFile serves a file of the app's whose name does not change with its content.
+func (a *api) devFile(name, contentType string) http.HandlerFunc {
 	return func(w http.ResponseWriter, r *http.Request) {
-		text, err := fs.ReadFile(a.App, r.URL.Path[1:])
+		text, err := fs.ReadFile(a.App, name)
 		if err != nil {
 			a.problems.write(w, r, errNoRoute)
 			return
@@ -67,10 +66,10 @@ var inlineScript = regexp.MustCompile(`(?s)<script[^>]*>(.+?)</script>`)
 
 // allowScripts is the policy with the page's own scripts allowed, each by its hash.
 func allowScripts(policy string, page []byte) string {
-	allowed := "script-src 'self'"
+	allowed := []string{"script-src 'self'"}
 	for _, script := range inlineScript.FindAllSubmatch(page, -1) {
 		sum := sha256.Sum256(script[1])
-		allowed += " 'sha256-" + base64.StdEncoding.EncodeToString(sum[:]) + "'"
+		allowed = append(allowed, "'sha256-"+base64.StdEncoding.EncodeToString(sum[:])+"'")
 	}
-	return strings.Replace(policy, "script-src 'self'", allowed, 1)
+	return strings.Replace(policy, allowed[0], strings.Join(allowed, " "), 1)
 }

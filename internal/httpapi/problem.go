@@ -139,8 +139,6 @@ type Problem struct {
 }
 
 // FieldError is what is wrong with one field of a request.
-//
-//nolint:errname // what RFC 9457's example calls errors
 type FieldError struct {
 	Field  string `json:"field" doc:"Its path in the body, with dots." example:"args.params.since"`
 	Detail string `json:"detail" doc:"What is wanted instead."`

@@ -231,8 +231,7 @@ func (a *api) patchUpload(w http.ResponseWriter, r *http.Request) {
 	_ = http.NewResponseController(w).SetWriteDeadline(time.Time{})
 	i, err := a.appendUpload(w, r)
 	if err != nil {
-		var offset *artifact.OffsetError
-		if errors.As(err, &offset) {
+		if offset, ok := errors.AsType[*artifact.OffsetError](err); ok {
 			w.Header().Set("Upload-Offset", strconv.FormatInt(offset.Received, 10))
 		}
 		w.Header().Set("Connection", "close") // what is left of the body is not worth reading
@@ -354,7 +353,7 @@ func (p *piece) enter(ctx context.Context, part artifact.Part, last bool) error 
 func (a *api) storePart(ctx context.Context, key string, r io.Reader) (int64, error) {
 	first := make([]byte, 1)
 	if _, err := io.ReadFull(r, first); err != nil {
-		return 0, nil //nolint:nilerr // the reader knows why
+		return 0, nil // the reader knows why
 	}
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()

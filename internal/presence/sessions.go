@@ -29,8 +29,8 @@ func (s *sessions) note(self string, connected []string) {
 }
 
 // ended are the nodes that had a session and have none.
-func (s sessions) ended() (nodes []string) {
-	for node, missed := range s {
+func (s *sessions) ended() (nodes []string) {
+	for node, missed := range *s {
 		if missed > 0 {
 			nodes = append(nodes, node)
 		}
