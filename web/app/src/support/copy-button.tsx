@@ -29,11 +29,17 @@ export function CopyButton({ text, children }: CopyButtonProps): ReactElement {
       },
     );
   };
+  const said = done === "copied" ? "Copied" : done === "failed" ? "Could not copy" : "";
   return (
-    <Button onClick={copy} className="relative">
-      {done === "copied" && <CheckIcon size={14} />}
-      <span role="status">{done === "" ? children : done === "copied" ? "Copied" : "Could not copy"}</span>
-    </Button>
+    <>
+      <Button onClick={copy}>
+        {done === "copied" && <CheckIcon size={14} />}
+        {said === "" ? children : said}
+      </Button>
+      <span role="status" className="sr-only">
+        {said}
+      </span>
+    </>
   );
 }
 
