@@ -23,6 +23,7 @@ type cli struct {
 	Serve   serveCmd   `cmd:"" help:"Run an API node: the API, the streams and the web app."`
 	Work    workCmd    `cmd:"" help:"Run a worker node: it takes jobs from the queue."`
 	Migrate migrateCmd `cmd:"" help:"Bring the database's schema up to this program's version."`
+	Config  configCmd  `cmd:"" help:"Print every setting, its value, and where that comes from."`
 	Run     runCmd     `cmd:"" help:"Run any command as a job: its lines become messages, its exit status the result."`
 	Report  reportCmd  `cmd:"" help:"Report on a job that runs elsewhere."`
 	Publish publishCmd `cmd:"" help:"Publish an event: to users, to channels, or to everyone."`
@@ -59,6 +60,7 @@ func run(ctx context.Context, args, environ []string, stdout, stderr io.Writer) 
 		kong.Exit(func(status int) { code = status }),
 		kong.ConfigureHelp(kong.HelpOptions{Compact: true}),
 		kong.BindTo(ctx, (*context.Context)(nil)),
+		kong.Bind(environment(environ)),
 		kong.Bind(&terminal{stdin: os.Stdin, stdout: stdout, stderr: stderr}),
 	)
 	if err != nil {
@@ -71,7 +73,7 @@ func run(ctx context.Context, args, environ []string, stdout, stderr io.Writer) 
 	if code >= 0 { // --help was asked for and given
 		return code
 	}
-	if err == nil {
+	if err == nil && parsed.Selected().Name != configName {
 		err = config.CheckEnvironment(environ, variables(parser))
 	}
 	if err != nil {

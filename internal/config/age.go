@@ -11,6 +11,19 @@ import (
 // calls a duration, such as 36h.
 type Age time.Duration
 
+// String is the age's text.
+func (a Age) String() string {
+	const day = Age(24 * time.Hour)
+	switch {
+	case a == 0:
+		return "0"
+	case a%day == 0:
+		return strconv.FormatInt(int64(a/day), 10) + "d"
+	default:
+		return time.Duration(a).String()
+	}
+}
+
 // UnmarshalText reads an age.
 func (a *Age) UnmarshalText(text []byte) error {
 	const day, most = 24 * time.Hour, 100_000

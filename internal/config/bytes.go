@@ -11,6 +11,16 @@ import (
 // GiB, TiB, or the decimal kB, MB, GB, TB.
 type Bytes int64
 
+// String is the size's text, in the largest unit that it is a whole number of.
+func (b Bytes) String() string {
+	units := []string{"", "KiB", "MiB", "GiB", "TiB"}
+	at := 0
+	for at < len(units)-1 && b != 0 && b%(1<<10) == 0 {
+		b, at = b>>10, at+1
+	}
+	return strconv.FormatInt(int64(b), 10) + units[at]
+}
+
 // UnmarshalText reads a size.
 func (b *Bytes) UnmarshalText(text []byte) error {
 	number := strings.TrimRight(string(text), "BKMGTkmgtib ")

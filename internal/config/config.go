@@ -113,14 +113,14 @@ func (c *Config) Complete() error {
 	if c.BlobURL == "" {
 		c.BlobURL = "file://" + filepath.ToSlash(filepath.Join(dir, "blobs")) + "?create_dir=1&no_tmp_dir=1&metadata=skip"
 	}
-	if err := checkBlobURL(c.BlobURL); err != nil {
-		return err
-	}
 	if c.KeyFile == "" {
 		c.KeyFile = filepath.Join(dir, "signing.key")
 	}
 	if c.DirectURL == "" {
 		c.DirectURL = c.DatabaseURL
+	}
+	if err := checkBlobURL(c.BlobURL); err != nil {
+		return err
 	}
 	if _, _, err := net.SplitHostPort(c.Addr); err != nil {
 		return fmt.Errorf("--addr %q: want host:port, such as 127.0.0.1:8080", c.Addr)
@@ -261,12 +261,22 @@ const (
 // CheckEnvironment returns an error that names the first variable in environ
 // ("NAME=value") which looks like one of Herald's and is not among those known.
 func CheckEnvironment(environ, known []string) error {
+	for _, name := range Unknown(environ, known) {
+		return fmt.Errorf("%s is set, but there is no such setting: unset it, or look at 'herald up --help' for its right name", name)
+	}
+	return nil
+}
+
+// Unknown lists the variables in environ that look like Herald's and are not among
+// those known.
+func Unknown(environ, known []string) []string {
+	var unknown []string
 	for _, entry := range environ {
 		name, _, _ := strings.Cut(entry, "=")
 		if !strings.HasPrefix(name, "HERALD_") || strings.HasPrefix(name, testPrefix) || strings.HasPrefix(name, secretPrefix) || slices.Contains(known, name) {
 			continue
 		}
-		return fmt.Errorf("%s is set, but there is no such setting: unset it, or look at 'herald up --help' for its right name", name)
+		unknown = append(unknown, name)
 	}
-	return nil
+	return unknown
 }

@@ -10,6 +10,9 @@ import (
 // commas between.
 type Origins []string
 
+// String is the origins' text.
+func (o Origins) String() string { return strings.Join(o, ",") }
+
 // UnmarshalText reads origins. There is no way to mean several sites by one: what
 // is trusted is named.
 func (o *Origins) UnmarshalText(text []byte) error {

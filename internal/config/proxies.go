@@ -11,6 +11,18 @@ import (
 // 10.0.0.0/8,::1, or none.
 type Proxies []netip.Prefix
 
+// String is the list's text.
+func (p Proxies) String() string {
+	if len(p) == 0 {
+		return "none"
+	}
+	var text []string
+	for _, prefix := range p {
+		text = append(text, prefix.String())
+	}
+	return strings.Join(text, ",")
+}
+
 // UnmarshalText reads a list.
 func (p *Proxies) UnmarshalText(text []byte) error {
 	*p = Proxies{}
@@ -30,6 +42,9 @@ func (p *Proxies) UnmarshalText(text []byte) error {
 // Networks are networks, such as those that callbacks may go to. Its text is a
 // list as that of Proxies.
 type Networks []netip.Prefix
+
+// String is the list's text.
+func (n Networks) String() string { return Proxies(n).String() }
 
 // UnmarshalText reads a list.
 func (n *Networks) UnmarshalText(text []byte) error { return (*Proxies)(n).UnmarshalText(text) }

@@ -13,6 +13,14 @@ type Rate struct {
 	Burst     int
 }
 
+// String is the rate's text.
+func (r Rate) String() string {
+	if r == (Rate{}) {
+		return "0"
+	}
+	return strconv.FormatFloat(r.PerSecond, 'f', -1, 64) + "/" + strconv.Itoa(r.Burst)
+}
+
 // UnmarshalText reads a rate.
 func (r *Rate) UnmarshalText(text []byte) error {
 	if string(text) == "0" {
