@@ -12,7 +12,7 @@ import (
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
-func TestClientWithHeraldtest(t *testing.T) {
+func TestParity_27_ClientWithHeraldtest(t *testing.T) {
 	t.Parallel()
 	clienttest.Test(t, func(*testing.T) clienttest.Target {
 		s := heraldtest.New()

@@ -35,7 +35,7 @@ func (r reader) refused(t *testing.T, client *http.Client, token string) (status
 
 // A stream beyond a limit is refused, and let in when another has ended,
 // whoever wrote that: the hub its connection, or a handler.
-func TestLimitsOnStreams(t *testing.T) {
+func TestParity_23_LimitsOnStreams(t *testing.T) {
 	t.Parallel()
 	for name, limit := range map[string]struct {
 		set    func(*config.Config)

@@ -226,7 +226,7 @@ func TestWhoMayDoWhat(t *testing.T) {
 	}
 }
 
-func TestAnUnforeseenErrorTellsNothing(t *testing.T) {
+func TestParity_11_AnUnforeseenErrorTellsNothing(t *testing.T) {
 	t.Parallel()
 	s := setup(t, func(d *httpapi.Deps) {
 		d.Prepare = func(auth.Principal, string, string, json.RawMessage) (json.RawMessage, error) {

@@ -20,7 +20,7 @@ import (
 
 // The public client passes its tests against the real API, where an interruption
 // is a node that stops, and another that takes its place.
-func TestClientWithTheAPI(t *testing.T) {
+func TestParity_27_ClientWithTheAPI(t *testing.T) {
 	t.Parallel()
 	clienttest.Test(t, func(t *testing.T) clienttest.Target {
 		t.Helper()

@@ -9,7 +9,7 @@ import (
 )
 
 // Another site's page: whether it may use the API, with a token and with our cookie.
-func TestOtherSites(t *testing.T) {
+func TestParity_22_OtherSites(t *testing.T) {
 	t.Parallel()
 	const friend, stranger = "https://app.example.com", "https://evil.example.com"
 	open, closed := setup(t, func(d *httpapi.Deps) { d.Origins = []string{friend} }), setup(t)

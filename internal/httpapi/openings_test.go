@@ -16,7 +16,7 @@ import (
 )
 
 // Who asks too fast is refused before their token is looked at.
-func TestOpeningsAreBoundedBeforeTheToken(t *testing.T) {
+func TestParity_21_OpeningsAreBoundedBeforeTheToken(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		const burst, rate = 3, 2

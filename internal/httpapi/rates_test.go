@@ -19,7 +19,7 @@ func few(burst int) httpapi.Rate { return httpapi.Rate{PerSecond: 1e-6, Burst: b
 
 // Each limit by itself: who is beyond it is told so, with when to come back, and
 // nobody else is.
-func TestRequestsAreLimitedByWhoAsks(t *testing.T) {
+func TestParity_21_RequestsAreLimitedByWhoAsks(t *testing.T) {
 	t.Parallel()
 	registry := prometheus.NewRegistry()
 	metrics := httpapi.NewRequestMetrics(registry)

@@ -228,7 +228,7 @@ func TestACursorAheadOfTheLogIsReset(t *testing.T) {
 	f.next("stream.snapshot")
 }
 
-func TestHeartbeats(t *testing.T) {
+func TestParity_09_Heartbeats(t *testing.T) {
 	t.Parallel()
 	s := setup(t)
 	f := s.follow(t, s.token(t, "demo"), "")

@@ -121,7 +121,7 @@ func TestAStreamOverEachTransport(t *testing.T) {
 	})
 }
 
-func TestFiltersOfAStream(t *testing.T) {
+func TestParity_20_FiltersOfAStream(t *testing.T) {
 	t.Parallel()
 	overEach(t, func(t *testing.T, s *server) {
 		t.Helper()
@@ -145,7 +145,7 @@ func TestFiltersOfAStream(t *testing.T) {
 	})
 }
 
-func TestAStreamThatIsAskedForWrongly(t *testing.T) {
+func TestParity_21_AStreamThatIsAskedForWrongly(t *testing.T) {
 	t.Parallel()
 	s := setup(t)
 	for query, want := range map[string]string{
@@ -218,7 +218,7 @@ func (l lines) Write(p []byte) (int, error) {
 
 // A connection that was taken from the server is logged with its answer. Its
 // beginning stands beside the request's id, its end beside the client's.
-func TestTheLogOfAStream(t *testing.T) {
+func TestParity_11_TheLogOfAStream(t *testing.T) {
 	t.Parallel()
 	log := make(lines, 100)
 	s := setup(t, func(d *httpapi.Deps) {

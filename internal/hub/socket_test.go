@@ -229,7 +229,7 @@ func TestASocketAfterTheEnd(t *testing.T) {
 
 // Thousands that come and go leave no descriptor behind, and nobody gets what
 // was for another.
-func TestSocketsComeAndGo(t *testing.T) {
+func TestParity_24_SocketsComeAndGo(t *testing.T) {
 	t.Parallel()
 	h := open(t, hub.Config{})
 	before := descriptors(t)
@@ -344,7 +344,7 @@ func readLines(t *rapid.T, before io.Reader, client io.Reader, last, size int) [
 
 // A client that vanishes says nothing: its connection is there, and nothing
 // comes back. A heartbeat that is not acknowledged tells.
-func TestAClientThatVanishes(t *testing.T) {
+func TestParity_09_AClientThatVanishes(t *testing.T) {
 	t.Parallel()
 	h := open(t, hub.Config{Heartbeat: 50 * time.Millisecond, WriteTimeout: 500 * time.Millisecond, Words: words()})
 	client, ends := attach(t, h, follow("all"), nil, 0)

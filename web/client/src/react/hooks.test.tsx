@@ -98,7 +98,7 @@ test("a stream that ends for good says why", async () => {
   expect(now()).toMatchObject({ connected: false, state: "closed", error: { status: 401 } });
 });
 
-test("a job is shown by version, and never goes back", async () => {
+test("Parity_19: a job is shown by version, and never goes back", async () => {
   const herald = new FakeHerald();
   const { id } = herald.addJob();
   const { now, seen, settled } = await show(herald, () => useJob(id));
@@ -191,7 +191,7 @@ test("in Strict Mode there is one stream, and one reading", async () => {
   expect(callsOf(herald, "job")).toBe(2);
 });
 
-test("jobs come, go and move with the stream, as far as they match", async () => {
+test("Parity_19: jobs come, go and move with the stream, as far as they match", async () => {
   const herald = new FakeHerald();
   const old = Array.from({ length: 3 }, () => herald.addJob({ kind: "video", state: "running" }));
   herald.addJob({ kind: "export" });

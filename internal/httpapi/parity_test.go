@@ -1,0 +1,183 @@
+package httpapi_test
+
+import (
+	"bufio"
+	"encoding/json"
+	"fmt"
+	"net/http"
+	"strings"
+	"testing"
+
+	"github.com/google/uuid"
+
+	"herald/internal/auth"
+	"herald/internal/event"
+	"herald/internal/httpapi"
+	"herald/internal/presence"
+)
+
+// What docs/parity.md lists and no other test shows whole.
+
+// Streams are told from each other, stay open through silence, and are what the
+// standard says.
+func TestParity_01_02_StreamsStayOpenUnderIDsOfTheirOwn(t *testing.T) {
+	t.Parallel()
+	s := setup(t)
+	nodes := []*server{s, s.secondNode(t)}
+	demo := s.token(t, "demo")
+	seen := map[uuid.UUID]bool{}
+	var streams []*bufio.Scanner
+	for i := range 10 {
+		f := nodes[i%2].follow(t, demo, "")
+		if h := f.res.Header; h.Get("Content-Type") != "text/event-stream" || h.Get("Cache-Control") != "no-store, no-transform" || h.Get("X-Accel-Buffering") != "no" {
+			t.Errorf("the stream's headers are %v", h)
+		}
+		lines := bufio.NewScanner(f.res.Body)
+		var open struct {
+			ID uuid.UUID `json:"client_id"`
+		}
+		text := strings.TrimPrefix(until(t, lines, "data: "), "data: ")
+		if err := json.Unmarshal([]byte(text), &open); err != nil || open.ID == uuid.Nil || seen[open.ID] {
+			t.Errorf("stream.open says %s, %v, want an id that no other has", text, err)
+		}
+		seen[open.ID] = true
+		until(t, lines, "event: stream.snapshot")
+		streams = append(streams, lines)
+	}
+	for _, lines := range streams {
+		for range 3 {
+			until(t, lines, ":") // a sign of life
+		}
+	}
+	post[sent](t, s, s.token(t, "shop", auth.RoleBackend), "/api/sse/message", `{"event":"order.paid","to":{"user":"demo"}}`)
+	for _, lines := range streams {
+		until(t, lines, "event: order.paid")
+	}
+}
+
+// until returns the next line that begins so.
+func until(t *testing.T, lines *bufio.Scanner, prefix string) string {
+	t.Helper()
+	for lines.Scan() {
+		if strings.HasPrefix(lines.Text(), prefix) {
+			return lines.Text()
+		}
+	}
+	t.Fatalf("the stream ended before %q: %v", prefix, lines.Err())
+	return ""
+}
+
+// A token, a cookie and a ticket say who asks. The query does not.
+func TestParity_03_WhoAsksIsVerified(t *testing.T) {
+	t.Parallel()
+	s := setup(t)
+	demo := s.token(t, "demo")
+	for name, tt := range map[string]struct {
+		token, query string
+		headers      []string
+	}{
+		"a token":                {demo, "", nil},
+		"a token, and the query": {demo, "userId=alice&username=Alice", nil},
+		"a cookie":               {"", "", []string{"Cookie: herald_session=" + demo}},
+		"a ticket":               {"", "ticket=" + s.ticket(t, demo), nil},
+	} {
+		headers := tt.headers
+		if tt.token != "" {
+			headers = append(headers, "Authorization: Bearer "+tt.token)
+		}
+		f := s.follow(t, "", tt.query, append([]string{"Authorization: "}, headers...)...)
+		if open := f.next("stream.open").Data; !strings.Contains(open, `"user":"demo"`) {
+			t.Errorf("%s: %s, want demo's stream", name, open)
+		}
+	}
+	for _, query := range []string{"", "userId=demo&username=Demo", "ticket=x&userId=demo"} {
+		if a := s.do(t, http.MethodGet, "/api/sse?"+query, "", ""); a.status != http.StatusUnauthorized {
+			t.Errorf("GET /api/sse?%s = %d %s, want 401", query, a.status, a.body)
+		}
+	}
+}
+
+// A page that says it is seen is known to be active, from then on.
+func TestParity_09_ActivityIsKept(t *testing.T) {
+	t.Parallel()
+	s := setup(t)
+	demo := s.token(t, "demo")
+	f := s.follow(t, demo, "")
+	id := f.clientID()
+	seq, err := event.ParseCursor(f.next("stream.snapshot").ID)
+	if err != nil {
+		t.Fatal(err)
+	}
+	s.written()
+	active := func() presence.User { return get[presence.User](t, s, demo, "/api/users/demo/presence") }
+	opened := active()
+	if a := s.ack(t, demo, id, seq, true); a.status != http.StatusNoContent {
+		t.Fatalf("an ack = %d %s", a.status, a.body)
+	}
+	s.written()
+	if u := active(); !u.Online || opened.LastActiveAt == nil || u.LastActiveAt == nil || !u.LastActiveAt.After(*opened.LastActiveAt) {
+		t.Errorf("after an ack the user is %+v, before it %+v, want them active later", u, opened)
+	}
+}
+
+// When streams have ended, nothing of them is left but the record of it: no place
+// among those that may be open, and nobody to be addressed.
+func TestParity_24_StreamsLeaveNothingBehind(t *testing.T) {
+	t.Parallel()
+	const most = 30
+	s := setup(t, func(d *httpapi.Deps) { d.Limits = httpapi.Limits{PerUser: most} })
+	demo := s.token(t, "demo")
+	for range 3 { // all that may be open, again and again
+		var ids []uuid.UUID
+		var streams []*follower
+		for range most {
+			f := s.follow(t, demo, "")
+			ids, streams = append(ids, f.clientID()), append(streams, f)
+		}
+		if a := s.do(t, http.MethodGet, "/api/sse", demo, ""); a.status != http.StatusTooManyRequests {
+			t.Fatalf("one more = %d %s, want 429", a.status, a.body)
+		}
+		for _, f := range streams {
+			f.close()
+		}
+		for _, id := range ids {
+			s.closed(t, id)
+		}
+	}
+	type page struct{ Statistics presence.Statistics }
+	p := get[page](t, s, s.token(t, "sue", auth.RoleSupport), "/api/connections?live=true&limit=1")
+	if p.Statistics.Connections != 0 || p.Statistics.Users != 0 {
+		t.Errorf("when all have ended, the statistics are %+v", p.Statistics)
+	}
+	m := post[sent](t, s, s.token(t, "shop", auth.RoleBackend), "/api/sse/message?dry_run=1", `{"event":"order.paid","to":{"user":"demo"}}`)
+	if *m.Addressed != 0 {
+		t.Errorf("%d streams are addressed, and none is open", *m.Addressed)
+	}
+}
+
+// A client that comes to another node misses nothing, whichever node was told
+// what in between.
+func TestParity_26_AStreamGoesOnAtAnotherNode(t *testing.T) {
+	t.Parallel()
+	s := setup(t)
+	nodes := []*server{s, s.secondNode(t)}
+	demo, shop := s.token(t, "demo"), s.token(t, "shop", auth.RoleBackend)
+	f := s.follow(t, demo, "")
+	f.next("stream.open")
+	cursor := f.next("stream.snapshot").ID
+	for i := range 6 {
+		f.close()
+		for n, node := range nodes {
+			post[sent](t, node, shop, "/api/sse/message", fmt.Sprintf(`{"event":"test.number","data":{"n":%d},"to":{"user":"demo"}}`, 2*i+n))
+		}
+		f = nodes[(i+1)%2].follow(t, demo, "", "Last-Event-ID: "+cursor)
+		f.next("stream.open")
+		for n := range nodes {
+			e := f.next("test.number")
+			if want := fmt.Sprintf(`{"n":%d}`, 2*i+n); dataOf(t, e.Data) != want {
+				t.Fatalf("got %s, want %s", e.Data, want)
+			}
+			cursor = e.ID
+		}
+	}
+}
