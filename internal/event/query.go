@@ -23,6 +23,9 @@ type Query struct {
 	Until  time.Time // recorded before then
 	Text   string    // whose message or error contains it, in small letters or large
 
+	// Metadata has, for each key, the values of which the event's must be one.
+	Metadata map[string][]string
+
 	After, Before Seq  // only what lies between; 0: no such bound
 	Backward      bool // from the newest on, and not from the oldest
 	Limit         int  // at most so many
@@ -56,8 +59,8 @@ const (
 // Check says what is wrong with the query, as an ErrQuery, an ErrTopic or an
 // ErrFilter.
 func (q Query) Check() error {
-	types := Filter{Types: q.Types}
-	if err := types.Check(); err != nil {
+	filter := Filter{Types: q.Types, Metadata: q.Metadata}
+	if err := filter.Check(); err != nil {
 		return err
 	}
 	switch {

@@ -41,7 +41,7 @@ type (
 		User   string    `query:"user" maxLength:"200" doc:"Only what concerns that user."`
 		Job    string    `query:"job" maxLength:"40" doc:"Only that job's."`
 		Kind   string    `query:"kind" maxLength:"80" doc:"Only of jobs of that kind."`
-		Type   []string  `query:"type,explode" maxItems:"50" doc:"Only of any of these types; job.* means all that begin so."`
+		Type   []string  `query:"type,explode" maxItems:"50" doc:"Only of any of these types; job.* means all that begin so. Likewise, metadata.KEY=VALUE: only what has that metadata."`
 		State  []string  `query:"state,explode" maxItems:"10" doc:"Only what tells of a job in any of these states."`
 		Actor  string    `query:"actor" maxLength:"200" doc:"Only what that user, worker or program caused."`
 		Errors bool      `query:"errors" doc:"Only failures and the like: job.failed, job.retrying, job.stalled, job.late_report."`
@@ -150,7 +150,7 @@ func typesOf(asked []string, failures bool) ([]string, error) {
 func (a *api) query(ctx context.Context, in *historyIn) (event.Query, error) {
 	q := event.Query{
 		User: in.User, Kind: in.Kind, States: in.State, Actor: in.Actor, Since: in.Since, Until: in.Until,
-		Text: in.Text, Limit: in.Limit, Patience: pagePatience,
+		Text: in.Text, Metadata: metadataOf(in.path.Query()), Limit: in.Limit, Patience: pagePatience,
 	}
 	var err error
 	if q.Types, err = typesOf(in.Type, in.Errors); err != nil {

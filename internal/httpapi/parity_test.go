@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"net/http"
+	"slices"
 	"strings"
 	"testing"
 
@@ -117,6 +118,51 @@ func TestParity_09_ActivityIsKept(t *testing.T) {
 	s.written()
 	if u := active(); !u.Online || opened.LastActiveAt == nil || u.LastActiveAt == nil || !u.LastActiveAt.After(*opened.LastActiveAt) {
 		t.Errorf("after an ack the user is %+v, before it %+v, want them active later", u, opened)
+	}
+}
+
+// What a stream is filtered by, history is too, whichever index finds the rest.
+func TestParity_20_HistoryByMetadata(t *testing.T) {
+	t.Parallel()
+	s := setup(t)
+	demo, shop := s.token(t, "demo"), s.token(t, "shop", auth.RoleBackend)
+	for n, metadata := range []string{`{"team":"red","size":1}`, `{"team":"blue"}`, `{"team":"green","size":1}`, `{"team":"red","size":1.0}`, `{"size":true}`} {
+		post[sent](t, s, shop, "/api/sse/message", fmt.Sprintf(`{"event":"order.paid","data":{"n":%d},"metadata":%s,"to":{"user":"demo"}}`, n, metadata))
+	}
+	s.publish(t, "demo", 1, "order.paid", func(int) string { return `{"n":5,"metadata":{"team":{"red":1},"size":null}}` })
+	s.publish(t, "demo", 1, "order.paid", func(int) string { return `{"n":6,"metadata":"red"}` })
+	s.publish(t, "demo", 1, "order.paid", func(int) string { return `"metadata"` })
+	s.waitHead(t, 8)
+	for query, want := range map[string][]int{
+		"metadata.team=red":                        {0, 3},
+		"metadata.team=red&metadata.team=blue":     {0, 1, 3},
+		"metadata.team=red&metadata.size=1":        {0},
+		"metadata.size=true":                       {4},
+		"metadata.team=%7B%22red%22%3A1%7D":        nil,
+		"metadata.te%27am=red":                     nil,
+		"metadata.team=red&type=order.paid&user=":  {0, 3},
+		"metadata.team=red&topic=all&topic=user:x": nil,
+	} {
+		tokens := []string{demo, s.token(t, "sue", auth.RoleSupport)}
+		if strings.Contains(query, "user:x") {
+			tokens = tokens[1:]
+		}
+		for _, token := range tokens {
+			var got []int
+			for _, r := range s.walk(t, token, "/api/events?order=asc&limit=1&"+query, func() {}) {
+				var data struct{ N int }
+				if err := json.Unmarshal(r.Data, &data); err != nil {
+					t.Fatal(err)
+				}
+				got = append(got, data.N)
+			}
+			if !slices.Equal(got, want) {
+				t.Errorf("%s finds %v, want %v", query, got, want)
+			}
+		}
+	}
+	if a := s.do(t, http.MethodGet, "/api/events?metadata.=x", demo, ""); a.status != http.StatusBadRequest || a.problem() != "bad-filter" {
+		t.Errorf("metadata without a key = %d %s, want 400", a.status, a.body)
 	}
 }
 

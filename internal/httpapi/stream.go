@@ -185,19 +185,25 @@ func (a *api) streamRequest(r *http.Request) (ask streamRequest, err error) {
 // streamFilter reads type= and metadata.KEY=, each of which may stand there
 // several times; nil when there is none.
 func streamFilter(query url.Values) (*event.Filter, error) {
-	f := &event.Filter{Types: query["type"]}
-	for name, values := range query {
-		if key, ok := strings.CutPrefix(name, "metadata."); ok {
-			if f.Metadata == nil {
-				f.Metadata = make(map[string][]string)
-			}
-			f.Metadata[key] = values
-		}
-	}
+	f := &event.Filter{Types: query["type"], Metadata: metadataOf(query)}
 	if len(f.Types) == 0 && len(f.Metadata) == 0 {
 		return nil, nil //nolint:nilnil // the nil Filter lets everything pass
 	}
 	return f, f.Check()
+}
+
+// metadataOf reads metadata.KEY=; nil when there is none.
+func metadataOf(query url.Values) map[string][]string {
+	var m map[string][]string
+	for name, values := range query {
+		if key, ok := strings.CutPrefix(name, "metadata."); ok {
+			if m == nil {
+				m = make(map[string][]string)
+			}
+			m[key] = values
+		}
+	}
+	return m
 }
 
 // hubStream is the stream as the hub gets it. When it has ended, it gives its

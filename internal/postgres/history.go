@@ -3,6 +3,7 @@ package postgres
 import (
 	"context"
 	"fmt"
+	"maps"
 	"slices"
 	"strconv"
 	"strings"
@@ -271,6 +272,11 @@ func (s *statement) conditions(q event.Query) {
 	}
 	if q.Kind != "" { // what moves does not say its job's
 		s.add(`job_id IS NOT NULL AND coalesce((SELECT j.kind FROM herald.jobs j WHERE j.id = job_id), payload ->> 'kind') = %s`, q.Kind)
+	}
+	for _, key := range slices.Sorted(maps.Keys(q.Metadata)) { // as event.MetadataOf reads it
+		name := s.arg(key) + `::text`
+		s.add(`json_typeof(payload -> 'metadata' -> `+name+`) IN ('string', 'number', 'boolean')
+    AND payload -> 'metadata' ->> `+name+` = ANY (%s::text[])`, q.Metadata[key])
 	}
 	if q.Text != "" {
 		s.add(`strpos(lower(concat_ws(chr(10), payload ->> 'message', payload ->> 'error')), lower(%s)) > 0`, q.Text)
