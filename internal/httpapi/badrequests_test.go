@@ -42,8 +42,8 @@ func TestBadRequests(t *testing.T) {
 		{"a cursor of 100 digits", http.MethodGet, "/api/sse?lastEventId=" + strings.Repeat("9", 100), "", []int{400}},
 		{"a cursor below 0", http.MethodGet, "/api/sse?lastEventId=-1", "", []int{400}},
 		{"half an escape", http.MethodGet, "/api/jobs?before=%zz", "", []int{200, 400}},
-		{"a NUL in an id", http.MethodGet, "/api/jobs/%00", "", []int{422}},
-		{"a user with a NUL", http.MethodGet, "/api/users/a%00b/presence", "", []int{403}},
+		{"a NUL in an id", http.MethodGet, "/api/jobs/%00", "", []int{400}},
+		{"a user with a NUL", http.MethodGet, "/api/users/a%00b/presence", "", []int{400}},
 		{"up from a file", http.MethodGet, folder + "/..%2f..%2f..%2fetc%2fpasswd", "", []int{200}}, // a name means nothing where there is one file
 		{"up from the artifacts", http.MethodGet, "/api/artifacts/..%2f..%2fetc/passwd", "", []int{404}},
 		{"up from the assets", http.MethodGet, "/assets/..%2findex.html", "", []int{404}},
