@@ -11,9 +11,10 @@ interface LinkProps {
 
 /** A link to another page of this app; opening it in a new tab works as anywhere. */
 export function Link({ to, className, current = false, children }: LinkProps): ReactElement {
-  const follow = (event: MouseEvent) => {
+  const follow = (event: MouseEvent<HTMLAnchorElement>) => {
     if (event.button !== 0 || event.metaKey || event.ctrlKey || event.shiftKey || event.altKey) return;
     event.preventDefault();
+    event.currentTarget.closest<HTMLElement>("[popover]:popover-open")?.hidePopover();
     navigate(to);
   };
   return (
