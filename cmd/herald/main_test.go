@@ -118,6 +118,8 @@ func TestMistakesGetOneClearLine(t *testing.T) {
 		{"bad address", []string{"up", "--addr", "nowhere"}, 1, []string{"--addr", "127.0.0.1:8080"}},
 		{"bad size", []string{"up", "--max-upload-size", "lots"}, usage, []string{"--max-upload-size", "20GiB"}},
 		{"a bad proxy", []string{"serve", "--trusted-proxies", "everybody"}, usage, []string{"--trusted-proxies", "everybody", "10.0.0.0/8"}},
+		{"anybody from anywhere", []string{"up", "--query-identity", "--addr", "0.0.0.0:0"}, 1, []string{"--query-identity", "--addr"}},
+		{"anybody in production", []string{"up", "--query-identity", "--no-dev", "--addr", "127.0.0.1:0"}, 1, []string{"--query-identity", "--dev"}},
 		{"half of TLS", []string{"serve", "--tls-cert", "cert.pem"}, 1, []string{"--tls-cert", "--tls-key"}},
 		{"no database", []string{"serve", "--data-dir", t.TempDir()}, 1, []string{"HERALD_DATABASE_URL"}},
 		{"unreachable database", []string{"migrate", "--data-dir", t.TempDir(), "--database-url", "postgres://u:secret@127.0.0.1:1/x"}, 1, []string{"127.0.0.1", "database"}},

@@ -27,7 +27,17 @@ const stopTime = 20 * time.Second
 
 type upCmd struct {
 	settings
-	Dev bool `help:"Whether the developer's page is there, at /dev." default:"true" negatable:"" env:"HERALD_DEV"`
+	Dev           bool `help:"Whether the developer's page is there, at /dev." default:"true" negatable:"" env:"HERALD_DEV"`
+	QueryIdentity bool `help:"Whether streams believe userId= and username= in their address, as those of the earlier service do: for development, on this machine alone." env:"HERALD_QUERY_IDENTITY"`
+}
+
+// errQueryIdentity is the answer where others than the developer may ask.
+var errQueryIdentity = errors.New("--query-identity lets anybody be anybody: it is for development, with --dev, and an --addr of this machine alone")
+
+// isLoopback reports whether only this machine reaches the address.
+func isLoopback(addr string) bool {
+	host, _, _ := net.SplitHostPort(addr) // it has been checked
+	return host == "localhost" || net.ParseIP(host).IsLoopback()
 }
 
 // Run runs everything until ctx ends.
@@ -36,10 +46,13 @@ func (c *upCmd) Run(ctx context.Context, t *terminal) (err error) {
 	if err != nil {
 		return err
 	}
+	if c.QueryIdentity && (!c.Dev || !isLoopback(c.Addr)) {
+		return errQueryIdentity
+	}
 	if err := os.MkdirAll(c.DataDir, 0o755); err != nil {
 		return fmt.Errorf("make the data folder: %w; choose another with --data-dir", err)
 	}
-	c.WebhookExample, c.Development = true, c.Dev
+	c.WebhookExample, c.Development, c.Config.QueryIdentity = true, c.Dev, c.QueryIdentity
 	if c.Node == "" {
 		c.Node = "local" // the data folder is locked, so what an earlier run was at is known to be lost
 	}

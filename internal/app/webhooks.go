@@ -33,5 +33,5 @@ func development(c config.Config, exampleSecret string) *httpapi.Development {
 	if !c.Development {
 		return nil
 	}
-	return &httpapi.Development{ExampleSecret: exampleSecret}
+	return &httpapi.Development{ExampleSecret: exampleSecret, QueryIdentity: c.QueryIdentity}
 }

@@ -94,6 +94,7 @@ type Config struct {
 
 	WebhookExample bool `kong:"-"` // whether the example source is there, for those who try Herald
 	Development    bool `kong:"-"` // whether the developer's page is there, for the same
+	QueryIdentity  bool `kong:"-"` // whether streams believe who their address says asks, then
 
 	LogLevel  string `help:"Least level logged: debug, info, warn or error." enum:"debug,info,warn,error" default:"info" env:"HERALD_LOG_LEVEL"`
 	LogFormat string `help:"How to log: text or json." enum:"text,json" default:"text" env:"HERALD_LOG_FORMAT"`

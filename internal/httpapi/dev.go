@@ -5,6 +5,7 @@ import (
 	"encoding/base64"
 	"fmt"
 	"io/fs"
+	"net"
 	"net/http"
 	"regexp"
 	"strings"
@@ -19,6 +20,24 @@ import (
 // everybody.
 type Development struct {
 	ExampleSecret string // of the webhooks of source example; empty when it is not the one that comes with Herald
+	QueryIdentity bool   // streams believe userId= and username=, as those of the earlier service do
+}
+
+// identity is who asks for a stream by userId= in its address, where that is
+// believed; empty where it is not, or is not said. A page of another name that leads
+// to this machine is not the developer's.
+func (d *Development) identity(r *http.Request) string {
+	if d == nil || !d.QueryIdentity || tokenOf(r) != "" {
+		return ""
+	}
+	host := r.Host
+	if name, _, err := net.SplitHostPort(host); err == nil {
+		host = name
+	}
+	if host != "localhost" && !net.ParseIP(strings.Trim(host, "[]")).IsLoopback() {
+		return ""
+	}
+	return r.URL.Query().Get("userId")
 }
 
 // devBody is what the developer's page begins with.

@@ -2,12 +2,15 @@ package httpapi_test
 
 import (
 	"bufio"
+	"context"
 	"encoding/json"
 	"fmt"
 	"net/http"
+	"net/http/httptest"
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/google/uuid"
 
@@ -94,6 +97,52 @@ func TestParity_03_WhoAsksIsVerified(t *testing.T) {
 	for _, query := range []string{"", "userId=demo&username=Demo", "ticket=x&userId=demo"} {
 		if a := s.do(t, http.MethodGet, "/api/sse?"+query, "", ""); a.status != http.StatusUnauthorized {
 			t.Errorf("GET /api/sse?%s = %d %s, want 401", query, a.status, a.body)
+		}
+	}
+}
+
+// In development the query may say who asks, if that was switched on, and only at
+// an address of this machine.
+func TestParity_03_InDevelopmentTheQueryMaySayWhoAsks(t *testing.T) {
+	t.Parallel()
+	s := setup(t, func(d *httpapi.Deps) { d.Development = &httpapi.Development{QueryIdentity: true} })
+	off := start(t, s.db, func(d *httpapi.Deps) { d.Node, d.Development = "test-2", &httpapi.Development{} })
+	demo := s.token(t, "demo")
+	f := s.follow(t, "", "userId=alice&username=Alice+A.", "Authorization: ")
+	id := f.clientID()
+	f.next("stream.snapshot")
+	s.written()
+	if c := s.connection(t, id); c.User != "alice" || string(c.Metadata) != `{"username":"Alice A."}` {
+		t.Errorf("the connection is %+v, want alice's, with her name", c)
+	}
+	post[sent](t, s, s.token(t, "shop", auth.RoleBackend), "/api/sse/message", `{"event":"order.paid","to":{"user":"alice"}}`)
+	f.next("order.paid")
+	verified := s.follow(t, demo, "userId=alice")
+	if open := verified.next("stream.open").Data; !strings.Contains(open, `"user":"demo"`) {
+		t.Errorf("a token beside the query: %s, want demo's stream", open)
+	}
+	for name, tt := range map[string]struct {
+		s      *server
+		path   string
+		host   string
+		status int
+	}{
+		"a topic of another's": {s, "/api/sse?userId=alice&topic=user:demo", "localhost", http.StatusForbidden},
+		"the log":              {s, "/api/sse?userId=alice&topic=log", "localhost", http.StatusForbidden},
+		"no name":              {s, "/api/sse?userId=a%20b", "localhost", http.StatusBadRequest},
+		"a bad ticket":         {s, "/api/sse?userId=alice&ticket=x", "localhost", http.StatusUnauthorized},
+		"another route":        {s, "/api/jobs?userId=alice", "localhost", http.StatusUnauthorized},
+		"another site's name":  {s, "/api/sse?userId=alice", "evil.example:8080", http.StatusUnauthorized},
+		"switched off":         {off, "/api/sse?userId=alice", "localhost", http.StatusUnauthorized},
+	} {
+		ctx, cancel := context.WithTimeout(t.Context(), time.Minute) // one that is not refused has no end
+		r := httptest.NewRequestWithContext(ctx, http.MethodGet, tt.path, nil)
+		r.Host = tt.host
+		w := httptest.NewRecorder()
+		tt.s.handler.ServeHTTP(w, r)
+		cancel()
+		if w.Code != tt.status {
+			t.Errorf("%s: GET %s = %d %s, want %d", name, tt.path, w.Code, w.Body, tt.status)
 		}
 	}
 }

@@ -168,6 +168,8 @@ func (a *api) streamRequest(r *http.Request) (ask streamRequest, err error) {
 	ask.session = query.Get("session")
 	if about := query.Get("about"); about != "" {
 		ask.about = json.RawMessage(about)
+	} else if query.Has("username") && a.Development.identity(r) != "" {
+		ask.about, _ = json.Marshal(map[string]string{"username": query.Get("username")}) // a text can be encoded
 	}
 	if err = presence.CheckMetadata(ask.about); err != nil {
 		return ask, fmt.Errorf("about: %w", err)
