@@ -53,19 +53,28 @@ func absences(c config.Config) (by worker.Absences, err error) {
 		by.URL, by.Webhook = c.AbsentURL, callback.NewSender(callback.Config{Secrets: secrets, Rules: rules})
 	}
 	if c.AbsentMailTo != "" {
-		m := mailer.Config{
-			Addr: c.SMTPAddr, Security: c.SMTPSecurity, User: c.SMTPUser, From: c.MailFrom, To: c.AbsentMailTo, PublicURL: c.PublicURL,
+		if by.Mail, err = newMailer(c); err != nil {
+			return by, err
 		}
-		if c.SMTPPasswordFile != "" {
-			password, err := os.ReadFile(c.SMTPPasswordFile)
-			if err != nil {
-				return by, fmt.Errorf("--smtp-password-file: %w", err)
-			}
-			m.Password = string(bytes.TrimSpace(password))
+	}
+	return by, nil
+}
+
+// newMailer returns what tells absent users by mail.
+func newMailer(c config.Config) (*mailer.Mailer, error) {
+	m := mailer.Config{
+		Addr: c.SMTPAddr, Security: c.SMTPSecurity, User: c.SMTPUser, From: c.MailFrom, To: c.AbsentMailTo, PublicURL: c.PublicURL,
+	}
+	if c.SMTPPasswordFile != "" {
+		password, err := os.ReadFile(c.SMTPPasswordFile)
+		if err != nil {
+			return nil, fmt.Errorf("--smtp-password-file: %w", err)
 		}
-		if by.Mail, err = mailer.New(m); err != nil {
-			return by, fmt.Errorf("--absent-mail-to: %w", err)
-		}
+		m.Password = string(bytes.TrimSpace(password))
+	}
+	by, err := mailer.New(m)
+	if err != nil {
+		return nil, fmt.Errorf("--absent-mail-to: %w", err)
 	}
 	return by, nil
 }

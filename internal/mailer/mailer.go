@@ -122,14 +122,34 @@ func (m *Mailer) Send(ctx context.Context, of absent.Message) callback.Result {
 	return r
 }
 
-func (m *Mailer) send(ctx context.Context, letter *mail.Msg) error {
-	host, port, err := net.SplitHostPort(m.config.Addr)
+// Try connects to the server and signs in, as for a mail, but sends none.
+func (m *Mailer) Try(ctx context.Context) error {
+	client, err := m.client()
 	if err != nil {
 		return err
 	}
-	number, err := strconv.Atoi(port)
+	if err := client.DialWithContext(ctx); err != nil {
+		return err
+	}
+	return client.Close()
+}
+
+func (m *Mailer) send(ctx context.Context, letter *mail.Msg) error {
+	client, err := m.client()
 	if err != nil {
 		return err
+	}
+	return client.DialAndSendWithContext(ctx, letter)
+}
+
+func (m *Mailer) client() (*mail.Client, error) {
+	host, port, err := net.SplitHostPort(m.config.Addr)
+	if err != nil {
+		return nil, err
+	}
+	number, err := strconv.Atoi(port)
+	if err != nil {
+		return nil, err
 	}
 	options := []mail.Option{
 		mail.WithPort(number), mail.WithTimeout(m.config.Timeout),
@@ -146,11 +166,7 @@ func (m *Mailer) send(ctx context.Context, letter *mail.Msg) error {
 	if m.config.User != "" {
 		options = append(options, mail.WithSMTPAuth(mail.SMTPAuthAutoDiscover), mail.WithUsername(m.config.User), mail.WithPassword(m.config.Password))
 	}
-	client, err := mail.NewClient(host, options...)
-	if err != nil {
-		return err
-	}
-	return client.DialAndSendWithContext(ctx, letter)
+	return mail.NewClient(host, options...)
 }
 
 // letter is the mail. What is the user's or a job's stands in the body, or in the

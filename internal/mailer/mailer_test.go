@@ -172,3 +172,25 @@ func TestMailConfig(t *testing.T) {
 		}
 	}
 }
+
+// A trial signs in, and sends nothing.
+func TestTry(t *testing.T) {
+	t.Parallel()
+	s := smtptest.New(t)
+	if err := newMailer(t, config(s)).Try(t.Context()); err != nil {
+		t.Errorf("Try() = %v", err)
+	}
+	wrong := config(s)
+	wrong.Password = "wrong"
+	if err := newMailer(t, wrong).Try(t.Context()); err == nil || strings.Contains(err.Error(), "wrong") {
+		t.Errorf("Try() = %v with a wrong password, want it refused, and not told", err)
+	}
+	plain := config(s)
+	plain.Roots = nil
+	if err := newMailer(t, plain).Try(t.Context()); err == nil {
+		t.Error("Try() = nil with a certificate that nobody vouches for")
+	}
+	if n := len(s.Mails()); n != 0 {
+		t.Errorf("%d mails were sent", n)
+	}
+}
