@@ -9,6 +9,7 @@ import (
 	"io"
 	"os"
 	"os/signal"
+	"slices"
 	"strings"
 	"syscall"
 
@@ -23,6 +24,7 @@ type cli struct {
 	Serve   serveCmd   `cmd:"" help:"Run an API node: the API, the streams and the web app."`
 	Work    workCmd    `cmd:"" help:"Run a worker node: it takes jobs from the queue."`
 	Migrate migrateCmd `cmd:"" help:"Bring the database's schema up to this program's version."`
+	Doctor  doctorCmd  `cmd:"" help:"Check all that Herald needs, and say what to do about what is wrong."`
 	Config  configCmd  `cmd:"" help:"Print every setting, its value, and where that comes from."`
 	Run     runCmd     `cmd:"" help:"Run any command as a job: its lines become messages, its exit status the result."`
 	Report  reportCmd  `cmd:"" help:"Report on a job that runs elsewhere."`
@@ -73,7 +75,7 @@ func run(ctx context.Context, args, environ []string, stdout, stderr io.Writer) 
 	if code >= 0 { // --help was asked for and given
 		return code
 	}
-	if err == nil && parsed.Selected().Name != configName {
+	if err == nil && !slices.Contains(frank(), parsed.Selected().Name) {
 		err = config.CheckEnvironment(environ, variables(parser))
 	}
 	if err != nil {

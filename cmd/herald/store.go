@@ -27,13 +27,13 @@ func (s *settings) withDatabase(ctx context.Context, do func(db *postgres.DB) er
 		server, err = embedded.Start(ctx, embedded.Config{Dir: dir, BinDir: s.PostgresBin, Logger: slog.New(slog.DiscardHandler)})
 		switch {
 		case errors.Is(err, embedded.ErrInUse):
-			if url, err = embedded.RunningURL(dir, database); err != nil {
+			if url, err = embedded.RunningURL(dir, embedded.Database); err != nil {
 				return err
 			}
 		case err != nil:
 			return err
 		default:
-			url = server.URL(database)
+			url = server.URL(embedded.Database)
 			defer func() {
 				stop, cancel := context.WithTimeout(context.WithoutCancel(ctx), stopTime)
 				defer cancel()

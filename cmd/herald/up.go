@@ -19,9 +19,6 @@ import (
 // demoUser is whom the link signs in that 'herald up' prints.
 const demoUser = "demo"
 
-// database is the one that is used of Herald's own Postgres.
-const database = "postgres"
-
 // stopTime bounds how long Herald waits for its own Postgres to stop.
 const stopTime = 20 * time.Second
 
@@ -73,7 +70,7 @@ func (c *upCmd) Run(ctx context.Context, t *terminal) (err error) {
 			<-server.Done()
 			cancel(errors.New("Herald's own Postgres has ended; its last words are in the log"))
 		}()
-		c.DatabaseURL = server.URL(database)
+		c.DatabaseURL = server.URL(embedded.Database)
 		c.DirectURL = c.DatabaseURL
 	}
 	if err := postgres.Migrate(ctx, c.DirectURL); err != nil {

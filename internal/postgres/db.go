@@ -38,13 +38,16 @@ type Config struct {
 	ConnectionAge time.Duration // how long a connection is remembered after its end; default 30 days
 }
 
+// defaultConns is how many connections a pool has.
+const defaultConns = 16
+
 // Open connects to the database at the URL and checks that it answers.
 func Open(ctx context.Context, url string, config Config) (*DB, error) {
 	pc, err := poolConfig(url)
 	if err != nil {
 		return nil, err
 	}
-	pc.MaxConns = 16
+	pc.MaxConns = defaultConns
 	if config.MaxConns > 0 {
 		pc.MaxConns = config.MaxConns
 	}

@@ -23,6 +23,9 @@ import (
 // User is the database's only role, and its superuser.
 const User = "herald"
 
+// Database is the one that is used of the server's.
+const Database = "postgres"
+
 // port names the socket; nothing listens on the network.
 const port = "5432"
 
