@@ -123,7 +123,7 @@ func TestDoctorBesidesHerald(t *testing.T) {
 	}
 }
 
-func TestDoctorFindsWhatIsWrong(t *testing.T) {
+func TestParity_11_DoctorFindsWhatIsWrong(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
 	file, open := filepath.Join(dir, "file"), filepath.Join(dir, "signing.key")
