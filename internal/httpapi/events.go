@@ -392,7 +392,10 @@ func (a *api) jobEvents(ctx context.Context, in *timelineIn) (*timelineOut, erro
 		return nil, err
 	}
 	p := principalOf(ctx)
-	q := event.Query{Job: in.ID, Types: guestTypes(p, types), Limit: in.Limit, Patience: pagePatience}
+	if types, err = guestTypes(p, types); err != nil {
+		return nil, err
+	}
+	q := event.Query{Job: in.ID, Types: types, Limit: in.Limit, Patience: pagePatience}
 	turned := in.direct(&q, "asc")
 	page, err := a.page(ctx, q)
 	if err != nil {

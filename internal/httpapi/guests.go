@@ -116,18 +116,26 @@ func (a *api) guestRecords(p auth.Principal, records []record) ([]record, error)
 	return records, nil
 }
 
-// guestTypes limits a query to what guests are told.
-func guestTypes(p auth.Principal, types []string) []string {
+// guestTypes limits a query to what guests are told. No types at all would be
+// everything, so to ask only for what they are not told is an error.
+func guestTypes(p auth.Principal, asked []string) ([]string, error) {
 	if !p.IsGuest() {
-		return types
+		return asked, nil
 	}
 	var told []string
 	for _, t := range job.GuestTypes() {
-		if len(types) == 0 || slices.Contains(types, string(t)) {
+		names := func(wanted string) bool {
+			prefix, all := strings.CutSuffix(wanted, "*")
+			return wanted == string(t) || all && strings.HasPrefix(string(t), prefix)
+		}
+		if len(asked) == 0 || slices.ContainsFunc(asked, names) {
 			told = append(told, string(t))
 		}
 	}
-	return told
+	if len(told) == 0 {
+		return nil, fmt.Errorf("%w: type: whoever has a link is told of none of these", event.ErrQuery)
+	}
+	return told, nil
 }
 
 // guestFrame is a frame as a guest may see it; nil when they are not told of it.
