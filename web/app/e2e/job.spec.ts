@@ -40,9 +40,8 @@ test("a job that runs elsewhere is followed through failure, silence and a cance
 }) => {
   const worker = await Caller.create(herald, request, "robot", "worker");
   await signIn(page, herald.link);
-  const id = await worker.begin({
-    kind: "import",
-    title: "Import of orders",
+  const id = await worker.begin("demo", "Import of orders", {
+    worker: "host-7",
     steps: plan,
     args: { file: "orders.csv" },
   });
@@ -73,7 +72,7 @@ test("a job that runs elsewhere is followed through failure, silence and a cance
   await expect(history.getByRole("group", { name: "Attempt 1" })).toContainText("the shop did not answer");
   await expect(history.getByRole("group", { name: "Attempt 1" })).toContainText("host-7");
 
-  await worker.claim(id);
+  await worker.claim(id, { worker: "host-8" });
   await expect(head).toContainText("attempt 2 of 3");
   await worker.report(id, { attempt: 2, progress: 0.1, next_within_ms: 1000 });
   await expect(head).toContainText(/No word from the worker for \d+\ss/, { timeout: 30_000 });
@@ -104,7 +103,7 @@ test("a job that runs elsewhere is followed through failure, silence and a cance
 test("a worker that is lost is told of, and what it said is folded", async ({ herald, page, request }) => {
   const worker = await Caller.create(herald, request, "robot", "worker");
   await signIn(page, herald.link);
-  const id = await worker.begin({ kind: "import", title: "A lost one", max_attempts: 1, lease_ms: 1000 });
+  const id = await worker.begin("demo", "A lost one", { worker: "host-7", max_attempts: 1, lease_ms: 1000 });
   await worker.report(id, ...Array.from({ length: 30 }, (_, i) => ({ attempt: 1, message: `line ${String(i + 1)}` })));
   const head = await openJob(page, herald, id);
   await expect(page.getByText("line 30").last()).toBeVisible();
@@ -205,7 +204,7 @@ test("a video's page says when it starts and ends, and is never ahead of it", as
 
 test("a job that is another's, or was deleted, does not exist", async ({ herald, page, request, browser }) => {
   const worker = await Caller.create(herald, request, "robot", "worker");
-  const id = await worker.begin({ kind: "import", title: "Mine" });
+  const id = await worker.begin("demo", "Mine");
   await worker.report(id, { attempt: 1, state: "failed", error: "no" });
   const others = await browser.newPage();
   await signIn(others, await herald.linkFor("alice"));

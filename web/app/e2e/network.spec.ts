@@ -2,7 +2,7 @@ import { expect, type Page } from "@playwright/test";
 import { Gate } from "./gate";
 import { test } from "./herald";
 import { card, expectBadge, signIn } from "./page";
-import { Worker } from "./worker";
+import { Caller } from "./caller";
 
 /** The bytes of script that a page has fetched, as they came over the wire. */
 function scriptBytes(page: Page): Promise<number> {
@@ -26,17 +26,17 @@ test("the first load is 180 kB of script at most, all of it ours", async ({ hera
 });
 
 test("a page that lost the network says so, and misses nothing when it is back", async ({ herald, page, request }) => {
-  const worker = await Worker.create(herald, request);
+  const worker = await Caller.create(herald, request, "robot", "worker");
   const gate = await Gate.to(herald.address);
   try {
     await signIn(page, herald.link.replace(herald.address, gate.address));
-    const job = await worker.start("demo", "Nightly import");
+    const job = await worker.begin("demo", "Nightly import");
     const shown = card(page, "Nightly import");
     await worker.report(job, { progress: 0.4, message: "row 40" });
     await expect(shown).toContainText("40");
     gate.shut();
     await worker.report(job, { progress: 0.8 }, { state: "succeeded" });
-    const failed = await worker.start("demo", "Second import");
+    const failed = await worker.begin("demo", "Second import");
     await worker.report(failed, { state: "failed", error: "The disk is full." });
     await expectBadge(page, /Reconnecting|Offline|Connecting/i);
     // What it knew is still there, and is not called finished.

@@ -1,6 +1,7 @@
 import { readFile, writeFile } from "node:fs/promises";
 import { basename } from "node:path";
-import { expect, type Locator, type Page } from "@playwright/test";
+import { type Browser, expect, type Locator, type Page } from "@playwright/test";
+import type { Herald } from "./herald";
 
 /** The card of the job with the title. */
 export function card(page: Page, title: string | RegExp): Locator {
@@ -17,6 +18,13 @@ export async function signIn(page: Page, link: string): Promise<void> {
   await page.goto(link);
   await expectBadge(page, "Live");
   expect(page.url()).not.toContain("token");
+}
+
+/** A page of its own for somebody. */
+export async function pageOf(browser: Browser, herald: Herald, user: string, role = "user"): Promise<Page> {
+  const page = await (await browser.newContext()).newPage();
+  await signIn(page, await herald.linkFor(user, role));
+  return page;
 }
 
 /** Starts a job on a test video of the length, as its button is labelled. */

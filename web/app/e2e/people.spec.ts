@@ -1,5 +1,7 @@
 import AxeBuilder from "@axe-core/playwright";
 import { expect } from "@playwright/test";
+import { expectNarrow } from "./barriers";
+import { Caller } from "./caller";
 import { test } from "./herald";
 import { card, expectBadge, makeTestVideo, signIn } from "./page";
 
@@ -42,4 +44,38 @@ test("the pages have no barrier that axe finds, light or dark", async ({ herald,
       expect(violations.map((v) => `${v.id}: ${v.nodes.map((n) => n.html).join(" ")}`)).toEqual([]);
     }
   }
+});
+
+test("the pages read from right to left as well", async ({ herald, page, request }) => {
+  const worker = await Caller.create(herald, request, "robot", "worker");
+  await page.addInitScript(() => {
+    addEventListener("DOMContentLoaded", () => {
+      document.documentElement.dir = "rtl";
+    });
+  });
+  await page.setViewportSize({ width: 360, height: 740 });
+  await signIn(page, herald.link);
+  const id = await worker.begin("demo", "استيراد الطلبات", { steps: [{ name: "fetch" }, { name: "write" }] });
+  await worker.report(id, { step: "write", progress: 0.25 });
+  const shown = card(page, "استيراد الطلبات");
+  const bar = shown.getByRole("progressbar").first();
+  await expect(bar).toHaveAttribute("aria-valuenow", "25");
+  // What is done stands at the right: the bar's fill ends where the bar does.
+  const edges = () =>
+    bar.evaluate((b) => {
+      const [outer, inner] = [b.getBoundingClientRect(), b.firstElementChild?.getBoundingClientRect()];
+      return [Math.round((inner?.left ?? 0) - outer.left), Math.round(outer.width)];
+    });
+  await expect.poll(async () => ((await edges())[0] ?? 0) > ((await edges())[1] ?? 0) / 2).toBe(true);
+  for (const path of ["/", `/jobs/${id}`]) {
+    await page.goto(`http://${herald.address}${path}`);
+    await expectBadge(page, "Live");
+    await expect(shown.or(page.getByRole("heading", { level: 1, name: "استيراد الطلبات" })).first()).toBeVisible();
+    await expectNarrow(page);
+    // The name of the page is at the reading's beginning, the menu at its end.
+    const [name, menu] = [page.getByRole("link", { name: "Herald" }), page.getByRole("button", { name: "demo" })];
+    const [left, right] = [(await name.boundingBox())?.x ?? 0, (await menu.boundingBox())?.x ?? 0];
+    expect(left).toBeGreaterThan(right);
+  }
+  await page.screenshot({ path: test.info().outputPath("rtl.png"), fullPage: true });
 });

@@ -1,10 +1,8 @@
 import { fileURLToPath } from "node:url";
 import { expect, type Page } from "@playwright/test";
-import { Backend, pageOf } from "./backend";
 import { test } from "./herald";
 import { Caller } from "./caller";
-import { card, expectBadge, makeTestVideo, signIn, writeNotes } from "./page";
-import { Shop } from "./shop";
+import { card, expectBadge, makeTestVideo, pageOf, signIn, writeNotes } from "./page";
 
 const folder = fileURLToPath(new URL("../../../docs/screens/", import.meta.url));
 
@@ -61,7 +59,7 @@ test("a job that is shared", async ({ herald, page }) => {
 });
 
 test("the support desk, light and dark, on a desk and on a phone", async ({ herald, page, browser, request }) => {
-  const shop = await Shop.create(herald, request);
+  const shop = await Caller.create(herald, request, "shop", "backend");
   await page.setViewportSize({ width: 1200, height: 860 });
   await page.emulateMedia({ reducedMotion: "reduce" });
   for (const user of ["alice", "bob"]) {
@@ -110,11 +108,11 @@ test("the support desk, light and dark, on a desk and on a phone", async ({ hera
 });
 
 test("support's pages of a job and of a user", async ({ herald, page, browser, request }) => {
-  const backend = await Backend.create(herald, request);
+  const backend = await Caller.create(herald, request, "ops", "admin");
   let hers = await pageOf(browser, herald, "alice");
-  const done = await backend.start("alice", "Invoices of February");
+  const done = await backend.begin("alice", "Invoices of February", { worker: "worker-1" });
   await backend.report(done, { state: "succeeded", result: {} });
-  const id = await backend.start("alice", "Import of March");
+  const id = await backend.begin("alice", "Import of March", { worker: "worker-1" });
   const steps = (from: number, to: number, rows: number) =>
     Array.from({ length: 12 }, (_, i) => {
       const progress = from + ((to - from) * (i + 1)) / 12;
@@ -128,7 +126,7 @@ test("support's pages of a job and of a user", async ({ herald, page, browser, r
   await expect.poll(async () => (await presence()).online).toBe(true);
   await hers.close();
   await expect.poll(async () => (await presence()).online).toBe(false);
-  await backend.post(`jobs/${id}/attempts`, { worker: "worker-2" });
+  await backend.claim(id, { worker: "worker-2" });
   for (const report of steps(0, 0.83, 48_000)) await backend.report(id, { attempt: 2, ...report });
   const seqs = await backend.seqs(id, 28);
   hers = await pageOf(browser, herald, "alice");
@@ -173,7 +171,11 @@ test("a job's own page: one that runs elsewhere, and an export", async ({ herald
     { name: "write_rows", weight: 70 },
     { name: "index", weight: 10 },
   ];
-  const id = await worker.begin({ kind: "import", title: "Import of orders", steps, args: { file: "orders.csv" } });
+  const id = await worker.begin("demo", "Import of orders", {
+    worker: "host-7",
+    steps,
+    args: { file: "orders.csv" },
+  });
   await page.goto(`http://${herald.address}/jobs/${id}`);
   const head = page.getByRole("article").first();
   /** Says how far it is each time that the page's clock has moved on. */
@@ -195,7 +197,7 @@ test("a job's own page: one that runs elsewhere, and an export", async ({ herald
     error: "write to db-2: connection reset by peer",
     retry_at,
   });
-  await worker.claim(id, steps);
+  await worker.claim(id, { worker: "host-8", steps });
   await begin(2);
   for (const rows of [60, 150, 230, 290, 340, 412, 470, 530]) await report(2, rows);
   await shoot(page, "job-attempts", true);

@@ -1,17 +1,18 @@
 import { writeFile } from "node:fs/promises";
 import { expect, type Page } from "@playwright/test";
-import { Backend, pageOf } from "./backend";
+import { Caller } from "./caller";
+import { pageOf } from "./page";
 import { expectAccessible, expectNarrow } from "./barriers";
 import { type Herald, test } from "./herald";
 
 const error = "The importer ended with status 1.\nreading part 7\nreading part 8: no such file";
 
 /** A job of alice's whose first attempt fails, and whose second succeeds. */
-async function story(backend: Backend): Promise<string> {
-  const id = await backend.start("alice", "Import of March");
+async function story(backend: Caller): Promise<string> {
+  const id = await backend.begin("alice", "Import of March", { worker: "worker-1" });
   for (const progress of [0.1, 0.2, 0.3, 0.4]) await backend.report(id, { progress });
   await backend.report(id, { state: "retrying", error, retry_at: new Date().toISOString() });
-  await backend.post(`jobs/${id}/attempts`, { worker: "worker-2" });
+  await backend.claim(id, { worker: "worker-2" });
   await backend.report(id, { attempt: 2, progress: 0.5, message: "Half of it" });
   await backend.report(id, { attempt: 2, state: "succeeded" });
   return id;
@@ -27,7 +28,7 @@ test("a job's timeline is read, opened, narrowed down, kept in a file and shown 
   browser,
   request,
 }, testInfo) => {
-  const backend = await Backend.create(herald, request);
+  const backend = await Caller.create(herald, request, "ops", "admin");
   const id = await story(backend);
   await backend.seqs(id, 10);
   const page = await pageOf(browser, herald, "sue", "support");
@@ -71,8 +72,8 @@ test("a job's timeline is read, opened, narrowed down, kept in a file and shown 
 });
 
 test("a timeline grows while its job runs, and says whose it is", async ({ herald, browser, request }) => {
-  const backend = await Backend.create(herald, request);
-  const id = await backend.start("alice", "Import of March");
+  const backend = await Caller.create(herald, request, "ops", "admin");
+  const id = await backend.begin("alice", "Import of March", { worker: "worker-1" });
   const page = await pageOf(browser, herald, "sue", "support");
   await openJob(page, herald, id);
   await expect(page.getByText("Follows as it goes")).toBeVisible();
@@ -86,8 +87,8 @@ test("a timeline grows while its job runs, and says whose it is", async ({ heral
 
 test("of ten thousand events, those in sight are drawn", async ({ herald, browser, request }) => {
   test.slow(); // it is the reporting that takes so long
-  const backend = await Backend.create(herald, request);
-  const id = await backend.start("alice", "Import of March");
+  const backend = await Caller.create(herald, request, "ops", "admin");
+  const id = await backend.begin("alice", "Import of March", { worker: "worker-1" });
   for (let i = 0; i < 100; i++) {
     const reports = Array.from({ length: 100 }, (_, n) => ({ message: `part ${String(i * 100 + n + 1)}` }));
     await backend.report(id, ...reports);
@@ -103,7 +104,7 @@ test("of ten thousand events, those in sight are drawn", async ({ herald, browse
 });
 
 test("a job's timeline has no barrier that axe finds, and fits on a phone", async ({ herald, browser, request }) => {
-  const backend = await Backend.create(herald, request);
+  const backend = await Caller.create(herald, request, "ops", "admin");
   const id = await story(backend);
   const seqs = await backend.seqs(id, 10);
   const page = await pageOf(browser, herald, "sue", "support");

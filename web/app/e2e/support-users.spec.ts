@@ -1,15 +1,15 @@
 import { expect, type Page } from "@playwright/test";
-import { Backend, pageOf } from "./backend";
+import { Caller } from "./caller";
 import { expectAccessible, expectNarrow } from "./barriers";
 import { test } from "./herald";
-import { card } from "./page";
+import { card, pageOf } from "./page";
 
 const title = "Import of March";
 
 /** Alice sees her job at 20 %, is away until it is at 60 %, and comes back: the seqs of the job's events. */
-async function story(backend: Backend, open: () => Promise<Page>): Promise<{ id: string; seqs: number[] }> {
+async function story(backend: Caller, open: () => Promise<Page>): Promise<{ id: string; seqs: number[] }> {
   const first = await open();
-  const id = await backend.start("alice", title);
+  const id = await backend.begin("alice", title, { worker: "worker-1" });
   for (const progress of [0.1, 0.2]) await backend.report(id, { progress });
   await expect(card(first, title)).toContainText(/20\s%/);
   const online = async () => (await backend.get<{ online: boolean }>("users/alice/presence")).online;
@@ -31,7 +31,7 @@ test("support sees what a user saw, also while they were away, and what was so",
   browser,
   request,
 }) => {
-  const backend = await Backend.create(herald, request);
+  const backend = await Caller.create(herald, request, "ops", "admin");
   const { id, seqs } = await story(backend, () => pageOf(browser, herald, "alice"));
   const [, , , twenty = 0, , sixty = 0] = [0, ...seqs];
   expect(twenty).toBeLessThan(sixty);
@@ -83,7 +83,7 @@ test("the past plays, and stops at the end of the stretch or when it is told to"
   browser,
   request,
 }) => {
-  const backend = await Backend.create(herald, request);
+  const backend = await Caller.create(herald, request, "ops", "admin");
   const { seqs } = await story(backend, () => pageOf(browser, herald, "alice"));
   const page = await pageOf(browser, herald, "sue", "support");
   await page.goto(`http://${herald.address}/support/users/alice/then?span=10m&at=${String(seqs[2] ?? 0)}`);
@@ -101,7 +101,7 @@ test("a user's page says whether they are there, what they have, and what came",
   browser,
   request,
 }) => {
-  const backend = await Backend.create(herald, request);
+  const backend = await Caller.create(herald, request, "ops", "admin");
   await story(backend, () => pageOf(browser, herald, "alice"));
   const page = await pageOf(browser, herald, "sue", "support");
   await page.goto(`http://${herald.address}/support/users/alice`);
@@ -120,7 +120,7 @@ test("a user's page says whether they are there, what they have, and what came",
 });
 
 test("what did not come to a user is found", async ({ herald, browser, request }) => {
-  const backend = await Backend.create(herald, request);
+  const backend = await Caller.create(herald, request, "ops", "admin");
   await backend.post("sse/message", {
     event: "notification.custom.news",
     data: { message: "Hello" },
@@ -135,7 +135,7 @@ test("what did not come to a user is found", async ({ herald, browser, request }
 });
 
 test("a user's pages have no barrier that axe finds, and fit on a phone", async ({ herald, browser, request }) => {
-  const backend = await Backend.create(herald, request);
+  const backend = await Caller.create(herald, request, "ops", "admin");
   const { seqs } = await story(backend, () => pageOf(browser, herald, "alice"));
   const page = await pageOf(browser, herald, "sue", "support");
   await page.goto(`http://${herald.address}/support/users/alice?open=${String(seqs[5] ?? 0)}`);

@@ -3,7 +3,7 @@ import AxeBuilder from "@axe-core/playwright";
 import { expect, type Page } from "@playwright/test";
 import { type Herald, test } from "./herald";
 import { expectBadge, signIn } from "./page";
-import { Shop } from "./shop";
+import { Caller } from "./caller";
 
 /** Signs somebody of support in, and goes to a page of the desk. */
 async function openDesk(herald: Herald, page: Page, path: string, role = "support"): Promise<void> {
@@ -16,7 +16,7 @@ const events = (page: Page) => page.locator('ul[aria-label="Events, newest first
 const live = (page: Page) => page.locator('ul[aria-label="Live events, newest first"] > li');
 
 test("support finds an event, opens it, and sends a link to it", async ({ herald, page, request }) => {
-  const shop = await Shop.create(herald, request);
+  const shop = await Caller.create(herald, request, "shop", "backend");
   const job = await shop.fail("alice", "Tickets", "no paper in tray 2");
   await shop.tell("bob", "order.paid", { text: "Thank you" });
 
@@ -61,7 +61,7 @@ test("support finds an event, opens it, and sends a link to it", async ({ herald
 });
 
 test("what is found can be saved, and all that matches exported", async ({ herald, page, request }) => {
-  const shop = await Shop.create(herald, request);
+  const shop = await Caller.create(herald, request, "shop", "backend");
   await shop.fail("alice", "Tickets", "no paper in tray 2");
   await shop.fail("alice", "Badges", "the ink is dry");
   await openDesk(herald, page, "/support?user=alice&text=INK");
@@ -90,7 +90,7 @@ test("what is found can be saved, and all that matches exported", async ({ heral
 });
 
 test("a long list is read page by page, and few of its rows are drawn", async ({ herald, page, request }) => {
-  const shop = await Shop.create(herald, request);
+  const shop = await Caller.create(herald, request, "shop", "backend");
   for (let i = 0; i < 12; i++) {
     await Promise.all(
       Array.from({ length: 50 }, (_, n) => shop.tell("bob", "tick.tock", { text: `Beat ${String(i * 50 + n)}` })),
@@ -111,7 +111,7 @@ test("a long list is read page by page, and few of its rows are drawn", async ({
 });
 
 test("the live tail follows, stands still, and goes on with what came meanwhile", async ({ herald, page, request }) => {
-  const shop = await Shop.create(herald, request);
+  const shop = await Caller.create(herald, request, "shop", "backend");
   await shop.tell("bob", "order.paid", { text: "Before" });
   await openDesk(herald, page, "/support");
   await page.getByRole("link", { name: "Live", exact: true }).click();
@@ -187,7 +187,7 @@ test("who has no such role is told who has, and the rest of the page stays", asy
 });
 
 test("the desk has no barrier that axe finds, light or dark, and fits a phone", async ({ herald, page, request }) => {
-  const shop = await Shop.create(herald, request);
+  const shop = await Caller.create(herald, request, "shop", "backend");
   await shop.fail(
     "alice",
     "A title that is rather long, as titles of tickets and badges tend to be",

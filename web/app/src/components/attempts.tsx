@@ -57,12 +57,12 @@ function Attempt({ job, chapter, first }: AttemptProps): ReactElement {
           onClick={() => {
             setOpen(!open);
           }}
-          className="flex w-full flex-wrap items-center gap-x-3 gap-y-1 rounded-xl px-3 py-2.5 text-left text-sm hover:bg-well sm:px-4"
+          className="flex w-full flex-wrap items-center gap-x-3 gap-y-1 rounded-xl px-3 py-2.5 text-start text-sm hover:bg-well sm:px-4"
         >
           <span className={`size-2 shrink-0 rounded-full ${dots[chapter.outcome]}`} />
           <span className="font-medium">Attempt {attempt}</span>
           <span className={tones[chapter.outcome]}>{words[chapter.outcome]}</span>
-          <span className="ml-auto flex items-center gap-2 text-faint tabular-nums">
+          <span className="ms-auto flex items-center gap-2 text-faint tabular-nums">
             <Taken job={job} chapter={chapter} />
             <span className={`transition-transform ${open ? "rotate-180" : ""}`}>
               <DownIcon size={14} />
@@ -136,7 +136,7 @@ function Folded({ lines }: { readonly lines: readonly HistoryLine[] }): ReactEle
   return (
     <>
       {rest > 0 && (
-        <li className="pb-2.5 pl-5">
+        <li className="pb-2.5 ps-5">
           <Button
             onClick={() => {
               setShown(shown + step);
@@ -159,13 +159,13 @@ const lineDots = { plain: "bg-edge", good: "bg-accent", warn: "bg-warn", bad: "b
 function Line({ line }: { readonly line: HistoryLine }): ReactElement {
   return (
     <li className="group relative flex gap-3 pb-2.5 last:pb-0">
-      <span className="absolute top-4 -bottom-1 left-[3.5px] w-px bg-line group-last:hidden" />
+      <span className="absolute top-4 -bottom-1 start-[3.5px] w-px bg-line group-last:hidden" />
       {line.message ? (
-        <span className="relative mt-2 ml-[1.5px] h-1 w-1 shrink-0 rounded-full bg-edge" />
+        <span className="relative mt-2 ms-[1.5px] h-1 w-1 shrink-0 rounded-full bg-edge" />
       ) : (
         <span className={`relative mt-1.5 size-2 shrink-0 rounded-full ${lineDots[line.tone]}`} />
       )}
-      <div className={`min-w-0 flex-1 ${line.message ? "pl-[2.5px]" : ""}`}>
+      <div className={`min-w-0 flex-1 ${line.message ? "ps-[2.5px]" : ""}`}>
         <p className={`break-words whitespace-pre-wrap ${line.message ? "text-soft" : "text-ink"}`}>{line.text}</p>
         {line.note !== "" && <p className="break-words whitespace-pre-wrap text-soft">{line.note}</p>}
       </div>

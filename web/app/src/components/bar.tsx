@@ -21,7 +21,7 @@ export function Bar({ share, label, tone = "accent", run = 0 }: BarProps): React
       aria-valuemin={0}
       aria-valuemax={100}
       aria-valuenow={share === undefined ? undefined : Math.floor(share * 100 + 1e-9)}
-      className="h-2.5 overflow-hidden rounded-full bg-well"
+      className="h-2.5 overflow-hidden rounded-full bg-well rtl:-scale-x-100"
     >
       {share === undefined ? (
         <div className="h-full w-1/3 animate-sweep rounded-full bg-edge motion-reduce:w-full motion-reduce:opacity-40" />

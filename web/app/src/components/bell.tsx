@@ -27,7 +27,7 @@ export function Bell(): ReactElement {
       >
         <BellIcon size={18} />
         {unread > 0 && (
-          <span className="absolute -top-0.5 -right-0.5 grid h-4 min-w-4 place-items-center rounded-full bg-accent px-1 text-[0.6875rem] leading-none font-semibold text-on-accent tabular-nums">
+          <span className="absolute -top-0.5 -end-0.5 grid h-4 min-w-4 place-items-center rounded-full bg-accent px-1 text-[0.6875rem] leading-none font-semibold text-on-accent tabular-nums">
             {unread > 9 ? "9+" : unread}
           </span>
         )}
@@ -45,7 +45,7 @@ export function Bell(): ReactElement {
           setReadUpTo(notices[unread]?.seq ?? 0);
           news.markRead();
         }}
-        className="absolute inset-auto top-14 right-[max(0.75rem,calc(50vw-26.5rem))] max-h-[min(36rem,calc(100dvh-5rem))] w-[min(24rem,calc(100vw-1.5rem))] overflow-y-auto rounded-xl bg-card text-ink shadow-lg ring-1 ring-line"
+        className="absolute inset-auto top-14 end-[max(0.75rem,calc(50vw-26.5rem))] max-h-[min(36rem,calc(100dvh-5rem))] w-[min(24rem,calc(100vw-1.5rem))] overflow-y-auto rounded-xl bg-card text-ink shadow-lg ring-1 ring-line"
       >
         <h2 className="px-4 pt-3.5 pb-2 font-medium">Notifications</h2>
         {open && (
@@ -132,7 +132,7 @@ function SystemSwitch(): ReactElement {
           className={`relative h-6 w-10 shrink-0 rounded-full transition-colors ${on ? "bg-accent" : "bg-edge"} ${usable ? "" : "!cursor-not-allowed opacity-60"}`}
         >
           <span
-            className={`absolute top-0.5 left-0.5 size-5 rounded-full bg-white shadow-sm transition-transform ${on ? "translate-x-4" : ""}`}
+            className={`absolute top-0.5 start-0.5 size-5 rounded-full bg-white shadow-sm transition-transform ${on ? "translate-x-4 rtl:-translate-x-4" : ""}`}
           />
         </button>
       </div>

@@ -54,7 +54,7 @@ export function Button({
       <span
         id={tip}
         role="tooltip"
-        className="pointer-events-none absolute right-0 bottom-full z-10 mb-1.5 w-max max-w-56 rounded-md bg-ink px-2 py-1 text-xs text-page opacity-0 transition-opacity group-focus-within:opacity-100 group-hover:opacity-100"
+        className="pointer-events-none absolute end-0 bottom-full z-10 mb-1.5 w-max max-w-56 rounded-md bg-ink px-2 py-1 text-xs text-page opacity-0 transition-opacity group-focus-within:opacity-100 group-hover:opacity-100"
       >
         {why}
       </span>

@@ -7,8 +7,9 @@ export function ErrorBlock({ title, text }: { readonly title: string; readonly t
       <p className="text-sm font-medium text-bad">{title}</p>
       <pre
         tabIndex={0}
-        role="region"
+        role="group"
         aria-label={title}
+        dir="auto"
         className="mt-1.5 max-h-64 overflow-auto font-mono text-[0.8125rem] leading-relaxed break-words whitespace-pre-wrap text-ink"
       >
         {text}

@@ -162,7 +162,7 @@ function Rows({ table, of }: { readonly table: Table; readonly of: number }): Re
         aria-label="The first rows"
         className="max-h-96 overflow-auto rounded-lg ring-1 ring-line"
       >
-        <table className="w-full border-separate border-spacing-0 text-left text-[0.8125rem] leading-5">
+        <table className="w-full border-separate border-spacing-0 text-start text-[0.8125rem] leading-5">
           <thead>
             <tr>
               {table.columns.map((name, i) => (

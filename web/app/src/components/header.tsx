@@ -12,7 +12,7 @@ import { Link } from "./link";
 export function Header({ children }: { readonly children: ReactNode }): ReactElement {
   return (
     <header className="mx-auto flex h-16 w-full max-w-(--page-width) items-center gap-1 px-4 sm:gap-2 sm:px-6">
-      <Link to="/" className="mr-auto flex items-center gap-2.5 rounded-lg text-lg font-semibold tracking-tight">
+      <Link to="/" className="me-auto flex items-center gap-2.5 rounded-lg text-lg font-semibold tracking-tight">
         <Mark />
         <span className="max-[26rem]:sr-only">Herald</span>
       </Link>
@@ -66,7 +66,7 @@ export function UserMenu({ session, onSignOut }: UserMenuProps): ReactElement {
         popover="auto"
         role="dialog"
         aria-label="Your session"
-        className="absolute inset-auto top-14 right-[max(1rem,calc((100vw-var(--page-width))/2+1.5rem))] w-60 space-y-4 rounded-xl bg-card p-4 text-ink shadow-lg ring-1 ring-line"
+        className="absolute inset-auto top-14 end-[max(1rem,calc((100vw-var(--page-width))/2+1.5rem))] w-60 space-y-4 rounded-xl bg-card p-4 text-ink shadow-lg ring-1 ring-line"
       >
         <p className="text-sm text-soft">
           Signed in as <span className="font-medium break-words text-ink">{session.user}</span>

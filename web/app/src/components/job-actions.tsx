@@ -28,7 +28,7 @@ function Actions({ job, full }: Required<JobActionsProps>): ReactElement {
   const wait = busy ? "One moment." : undefined;
   const failed = job.state === "failed" || job.state === "cancelled";
   return (
-    <div className="ml-auto flex flex-wrap items-center justify-end gap-2">
+    <div className="ms-auto flex flex-wrap items-center justify-end gap-2">
       {error !== "" && (
         <p role="alert" className="text-sm text-bad">
           {error}

@@ -20,7 +20,7 @@ export const JobCard = memo(function JobCard({ id }: { readonly id: string }): R
 
   if (job === undefined) return null;
   const heading = (
-    <h3 className="leading-6 font-medium break-words">
+    <h3 dir="auto" className="leading-6 font-medium break-words">
       <Link to={`/jobs/${job.id}`} className="hover:underline">
         {job.title}
       </Link>

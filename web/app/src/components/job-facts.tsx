@@ -12,7 +12,7 @@ export function JobFacts({ job }: { readonly job: Job }): ReactElement | null {
   const note = noteOf(job);
   return (
     <div className="flex flex-1 basis-64 flex-wrap items-baseline gap-x-4 gap-y-1 text-sm text-soft tabular-nums">
-      <p className="mr-auto">
+      <p className="me-auto">
         {facts.map((fact, i) => (
           <span key={fact} className="whitespace-nowrap">
             {i > 0 && <Dot />}

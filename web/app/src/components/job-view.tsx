@@ -105,7 +105,7 @@ function Ended({ job, heading, full, steps }: PartProps): ReactElement {
   return (
     <>
       <Head job={job} heading={heading}>
-        <div className="ml-auto flex flex-wrap items-center justify-end gap-2">
+        <div className="ms-auto flex flex-wrap items-center justify-end gap-2">
           {!full && <ExportLink job={job} />}
           <JobActions job={job} full={full} />
         </div>

@@ -14,12 +14,12 @@ export function Json({ value, label }: { readonly value: unknown; readonly label
         tabIndex={0}
         role="region"
         aria-label={label}
-        className="max-h-96 overflow-auto rounded-lg bg-well p-3 pr-11 font-mono text-[0.8125rem] leading-relaxed break-words whitespace-pre-wrap"
+        className="max-h-96 overflow-auto rounded-lg bg-well p-3 pe-11 font-mono text-[0.8125rem] leading-relaxed break-words whitespace-pre-wrap"
       >
         {paint(cut ? text.slice(0, longest) : text)}
         {cut && "…"}
       </pre>
-      <div className="absolute top-1.5 right-1.5">
+      <div className="absolute top-1.5 end-1.5">
         <CopyButton text={text} label={`Copy ${label.toLowerCase()}`} />
       </div>
     </div>

@@ -62,7 +62,7 @@ function Skeleton(): ReactElement {
         <div className="flex items-center gap-3">
           <div className="size-6 rounded-full bg-well" />
           <div className="h-5 w-1/3 rounded bg-well" />
-          <div className="ml-auto h-7 w-14 rounded bg-well" />
+          <div className="ms-auto h-7 w-14 rounded bg-well" />
         </div>
         <div className="h-2.5 rounded-full bg-well" />
         <div className="h-9 rounded bg-well" />

@@ -62,7 +62,7 @@ export function ResultPoster({ job, result, onPlay }: ResultPosterProps): ReactE
       {sprite !== undefined && at !== undefined && (
         <span aria-hidden="true" className="absolute inset-0 flex justify-center bg-well">
           <span className="h-full max-w-full" style={tileStyle(sprite, tileAt(sprite, at))} />
-          <span className="absolute bottom-0 left-0 h-0.5 bg-accent" style={{ width: `${String(at * 100)}%` }} />
+          <span className="absolute bottom-0 start-0 h-0.5 bg-accent" style={{ width: `${String(at * 100)}%` }} />
         </span>
       )}
       <span className="absolute inset-0 grid place-items-center">
@@ -70,7 +70,7 @@ export function ResultPoster({ job, result, onPlay }: ResultPosterProps): ReactE
           <PlayIcon size={20} />
         </span>
       </span>
-      <span className="absolute right-1.5 bottom-1.5 rounded bg-black/75 px-1.5 text-xs leading-5 text-white tabular-nums">
+      <span className="absolute end-1.5 bottom-1.5 rounded bg-black/75 px-1.5 text-xs leading-5 text-white tabular-nums">
         {position((at ?? 1) * result.durationMs)}
       </span>
     </button>

@@ -56,7 +56,7 @@ function Present({ parts }: { readonly parts: readonly Part[] }): ReactElement |
 function Segment({ part, ended }: { readonly part: Part; readonly ended: boolean }): ReactElement {
   const tone = part.state === "stopped" ? (ended ? "bg-bad" : "bg-warn-fill") : "bg-accent";
   return (
-    <div className="h-1 overflow-hidden rounded-full bg-well">
+    <div className="h-1 overflow-hidden rounded-full bg-well rtl:-scale-x-100">
       <div
         className={`h-full transition-transform duration-300 ease-linear ${part.share > 0 ? tone : "invisible"}`}
         style={{ transform: `translateX(${String((part.share - 1) * 100)}%)` }}

@@ -66,11 +66,11 @@ function Station({ part, flat, broken, children }: StationProps): ReactElement {
         </span>
       </div>
       <div
-        className={`flex min-w-0 flex-1 justify-between gap-3 pb-3 leading-5 ${flat ? "sm:block sm:pr-3 sm:pb-0 sm:pt-1.5" : ""}`}
+        className={`flex min-w-0 flex-1 justify-between gap-3 pb-3 leading-5 ${flat ? "sm:block sm:pe-3 sm:pb-0 sm:pt-1.5" : ""}`}
       >
         <p className={`min-w-0 break-words ${part.state === "waiting" ? "text-faint" : "text-ink"}`}>{children}</p>
         <p
-          className={`whitespace-nowrap tabular-nums ${part.state === "under way" ? "text-ink" : "text-faint"} ${flat ? "sm:absolute sm:-top-5 sm:right-2 sm:left-6 sm:text-center sm:text-xs sm:leading-6" : ""}`}
+          className={`whitespace-nowrap tabular-nums ${part.state === "under way" ? "text-ink" : "text-faint"} ${flat ? "sm:absolute sm:-top-5 sm:end-2 sm:start-6 sm:text-center sm:text-xs sm:leading-6" : ""}`}
         >
           <Taken part={part} />
         </p>

@@ -20,7 +20,7 @@ export function Toaster(): ReactElement {
   return (
     <section
       aria-label="Notices"
-      className="pointer-events-none fixed inset-x-3 bottom-3 z-40 flex flex-col items-end sm:left-auto sm:w-96"
+      className="pointer-events-none fixed inset-x-3 bottom-3 z-40 flex flex-col items-end sm:start-auto sm:w-96"
       onMouseEnter={() => {
         setHeld(true);
       }}

@@ -37,11 +37,7 @@ export function JsonField(props: JsonFieldProps): ReactElement {
       <div
         className={`flex overflow-hidden rounded-lg bg-page font-mono text-[0.8125rem] leading-5 ring-1 ring-inset ${wrong ? "ring-bad" : "ring-edge"}`}
       >
-        <div
-          ref={gutter}
-          aria-hidden="true"
-          className="overflow-hidden border-r border-line py-2 text-right select-none"
-        >
+        <div ref={gutter} aria-hidden="true" className="overflow-hidden border-e border-line py-2 text-end select-none">
           {Array.from({ length: lines }, (_, i) => (
             <div
               key={i}

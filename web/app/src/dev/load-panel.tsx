@@ -295,7 +295,7 @@ function DemoJob({ id }: { readonly id: string }): ReactElement | null {
           run={job.attempt}
         />
       </div>
-      <span className="w-11 text-right text-sm text-soft tabular-nums">{percent(job.progress)}</span>
+      <span className="w-11 text-end text-sm text-soft tabular-nums">{percent(job.progress)}</span>
     </li>
   );
 }

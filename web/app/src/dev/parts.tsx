@@ -132,7 +132,7 @@ export function Select<T extends string>({ label, value, options, onChange, clas
 export function Code({ label, text }: { readonly label: string; readonly text: string }): ReactElement {
   return (
     <div className="min-w-0 overflow-hidden rounded-xl bg-page ring-1 ring-line ring-inset">
-      <div className="flex items-center justify-between gap-2 py-1 pr-1 pl-3">
+      <div className="flex items-center justify-between gap-2 py-1 pe-1 ps-3">
         <p className="text-sm text-soft">{label}</p>
         <Copy text={() => text} what={label} />
       </div>

@@ -38,7 +38,7 @@ export function JobPage({ id }: { readonly id: string }): ReactElement {
   return (
     <>
       <nav aria-label="Back">
-        <Link to="/" className="-ml-1 inline-flex items-center gap-1 rounded px-1 text-sm text-soft hover:text-ink">
+        <Link to="/" className="-ms-1 inline-flex items-center gap-1 rounded px-1 text-sm text-soft hover:text-ink">
           <BackIcon size={14} />
           All jobs
         </Link>
@@ -84,7 +84,7 @@ function JobDetail({ job }: { readonly job: Job }): ReactElement {
   }, []);
   const { log, state, chapters, starts } = useHistory(job);
   const title = (
-    <h1 ref={heading} tabIndex={-1} className="text-lg leading-6 font-semibold break-words outline-none">
+    <h1 ref={heading} tabIndex={-1} dir="auto" className="text-lg leading-6 font-semibold break-words outline-none">
       {job.title}
     </h1>
   );

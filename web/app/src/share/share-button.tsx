@@ -35,13 +35,13 @@ export function ShareButton({ job }: { readonly job: Job }): ReactElement {
       >
         <div className="space-y-4 p-5">
           <header className="flex items-start gap-3">
-            <h2 id={title} className="mr-auto font-semibold">
+            <h2 id={title} className="me-auto font-semibold">
               Share this job
             </h2>
             <Button
               look="quiet"
               aria-label="Close"
-              className="-mt-1 -mr-2 px-2"
+              className="-mt-1 -me-2 px-2"
               onClick={() => dialog.current?.close()}
             >
               <CrossIcon size={14} />

@@ -63,7 +63,7 @@ function Visited({ secret }: { readonly secret: string }): ReactElement | null {
 function Top({ children }: { readonly children: ReactNode }): ReactElement {
   return (
     <header className="mx-auto flex w-full max-w-4xl flex-wrap items-center justify-end gap-x-3 gap-y-2 px-4 pt-4 pb-3 sm:px-6">
-      <p className="mr-auto flex items-center gap-2.5 text-lg font-semibold tracking-tight">
+      <p className="me-auto flex items-center gap-2.5 text-lg font-semibold tracking-tight">
         <Mark />
         Herald
       </p>
@@ -158,7 +158,11 @@ function Detail({ job }: { readonly job: Job }): ReactElement {
     <>
       <JobView
         job={job}
-        heading={<h1 className="text-lg leading-6 font-semibold break-words">{job.title}</h1>}
+        heading={
+          <h1 dir="auto" className="text-lg leading-6 font-semibold break-words">
+            {job.title}
+          </h1>
+        }
         open={open}
         onOpen={setOpen}
         steps={<StepTimeline job={job} events={state.events} />}

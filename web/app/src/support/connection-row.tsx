@@ -30,11 +30,11 @@ export function ConnectionRow({ connection: c, admin, onChanged }: ConnectionRow
             {c.user}
           </Link>
         </p>
-        <p className="truncate pl-4 text-xs text-faint" title={c.node}>
+        <p className="truncate ps-4 text-xs text-faint" title={c.node}>
           on {c.node}
         </p>
       </div>
-      <div className="min-w-0 pl-4 sm:pl-0">
+      <div className="min-w-0 ps-4 sm:ps-0">
         <p className="truncate" title={c.user_agent}>
           {clientOf(c.user_agent)}
         </p>
@@ -49,13 +49,13 @@ export function ConnectionRow({ connection: c, admin, onChanged }: ConnectionRow
           {c.session !== "" && `, session ${c.session}`}
         </p>
       </div>
-      <div className="min-w-0 pl-4 sm:pl-0">
+      <div className="min-w-0 ps-4 sm:ps-0">
         <p className={c.closed_at === null ? tones[pace.tone] : "text-soft"}>
           {c.closed_at === null ? pace.text : reasonOf(c)}
         </p>
         <Topics connection={c} />
       </div>
-      <div className="flex flex-wrap items-center gap-x-4 gap-y-1 pl-4 sm:justify-end sm:pl-0">
+      <div className="flex flex-wrap items-center gap-x-4 gap-y-1 ps-4 sm:justify-end sm:ps-0">
         <Since connection={c} />
         {c.closed_at === null && <End connection={c} admin={admin} onChanged={onChanged} />}
       </div>
@@ -85,7 +85,7 @@ function Since({ connection: c }: { readonly connection: Connection }): ReactEle
     );
   }
   return (
-    <span className="text-right text-xs text-soft tabular-nums">
+    <span className="text-end text-xs text-soft tabular-nums">
       <time dateTime={c.opened_at}>{opened}</time>
       <br />
       to <time dateTime={c.closed_at}>{instant(c.closed_at)}</time>

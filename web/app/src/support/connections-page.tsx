@@ -64,7 +64,7 @@ function Streams({ wanted, session, onChange }: StreamsProps): ReactElement {
       {value === undefined && error === "" && <Waiting what="Reading the connections" />}
       {wanted.user !== "" && !wanted.ended && (value?.connections.length ?? 0) > 0 && (
         <p className="flex flex-wrap items-center gap-3 text-sm">
-          <span className="mr-auto text-soft">
+          <span className="me-auto text-soft">
             <span className="font-medium break-words text-ink">{wanted.user}</span> has{" "}
             {value?.connections.length === 1
               ? "one stream"

@@ -93,7 +93,7 @@ function Streams({
       <summary className="cursor-pointer text-soft hover:text-ink">
         {deliveries.length === 1 ? "One stream" : `${String(deliveries.length)}${more ? " and more" : ""} streams`}
       </summary>
-      <ul className="mt-2 space-y-1.5 border-l border-line pl-3">
+      <ul className="mt-2 space-y-1.5 border-s border-line ps-3">
         {deliveries.map((d) => (
           <li key={d.client_id}>
             <span className="break-words">{d.user}</span> on {d.node}:{" "}
@@ -148,7 +148,7 @@ function Why({ seq, suggested }: DeliveriesProps): ReactElement {
                 {answer.received ? "was sent it." : "was not sent it."}
               </span>
             </p>
-            <ul className="mt-1 list-disc space-y-1 pl-5 text-soft">
+            <ul className="mt-1 list-disc space-y-1 ps-5 text-soft">
               {answer.findings.map((f, i) => (
                 <li key={`${f.code} ${String(i)}`}>{f.text}</li>
               ))}

@@ -95,7 +95,7 @@ function Payload({ event }: { readonly event: LogRecord }): ReactElement {
   return (
     <section aria-label="Payload" className="min-w-0">
       <div className="mb-2 flex items-center gap-2">
-        <h2 className="mr-auto font-medium">Payload</h2>
+        <h2 className="me-auto font-medium">Payload</h2>
         <CopyButton text={() => JSON.stringify(event.data, null, 2)}>Copy JSON</CopyButton>
         <CopyButton text={() => location.origin + searchPlace({ event: event.seq })}>Copy link</CopyButton>
       </div>

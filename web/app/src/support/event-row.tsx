@@ -31,7 +31,7 @@ export const EventRow = memo(function EventRow({ event, open, onToggle }: EventR
             onClick={() => {
               onToggle(event.seq);
             }}
-            className="text-left after:absolute after:inset-0 after:content-['']"
+            className="text-start after:absolute after:inset-0 after:content-['']"
           >
             <span className="sr-only">{words[said.severity]}</span>
             {said.text}
@@ -49,11 +49,11 @@ export const EventRow = memo(function EventRow({ event, open, onToggle }: EventR
           <time
             dateTime={event.time}
             title={instant(event.time)}
-            className="relative text-faint tabular-nums sm:text-right"
+            className="relative text-faint tabular-nums sm:text-end"
           >
             {shortTime(event.time)}
           </time>
-          <span className="text-faint tabular-nums sm:text-right">#{event.seq}</span>
+          <span className="text-faint tabular-nums sm:text-end">#{event.seq}</span>
         </div>
       </div>
       {open && (
@@ -70,7 +70,7 @@ function About({ event, subject }: { readonly event: LogRecord; readonly subject
   const job = jobOf(event);
   if (job === undefined) return null;
   return (
-    <Link to={jobPlace(job)} className="relative ml-2 text-soft underline-offset-2 hover:text-ink hover:underline">
+    <Link to={jobPlace(job)} className="relative ms-2 text-soft underline-offset-2 hover:text-ink hover:underline">
       {subject === "" ? `Job ${job.slice(-8)}` : subject}
     </Link>
   );

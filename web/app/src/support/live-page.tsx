@@ -183,7 +183,7 @@ function Controls({ tail, shown, state, matching, filtered }: ControlsProps): Re
   };
   return (
     <div className="sticky top-0 z-10 -mx-4 flex flex-wrap items-center gap-2 bg-page/95 px-4 py-2 sm:-mx-6 sm:px-6">
-      <p role="status" className="mr-auto text-sm text-soft" data-tail={paused ? "paused" : state}>
+      <p role="status" className="me-auto text-sm text-soft" data-tail={paused ? "paused" : state}>
         {paused ? "Paused" : stateWords[state]}
         {paused && waiting > 0 && `, ${count(waiting)} new`}
         {paused && leftOut > 0 && `, of which the oldest ${count(leftOut)} will be left out`}

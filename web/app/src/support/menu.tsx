@@ -64,7 +64,7 @@ export function Menu({ label, title, on = false, align = "left", children }: Men
           id={panel}
           role="group"
           aria-label={title}
-          className={`absolute top-full z-20 mt-1.5 max-h-96 w-64 max-w-[calc(100vw-2rem)] overflow-y-auto rounded-xl bg-card p-1.5 text-sm shadow-lg ring-1 ring-line ${align === "right" ? "sm:right-0" : "left-0"}`}
+          className={`absolute top-full z-20 mt-1.5 max-h-96 w-64 max-w-[calc(100vw-2rem)] overflow-y-auto rounded-xl bg-card p-1.5 text-sm shadow-lg ring-1 ring-line ${align === "right" ? "sm:end-0" : "start-0"}`}
         >
           {children(close)}
         </div>
@@ -82,7 +82,7 @@ export function MenuButton({
   readonly children: ReactNode;
 }): ReactElement {
   return (
-    <button type="button" onClick={onClick} className="block w-full rounded-lg px-2.5 py-1.5 text-left hover:bg-well">
+    <button type="button" onClick={onClick} className="block w-full rounded-lg px-2.5 py-1.5 text-start hover:bg-well">
       {children}
     </button>
   );

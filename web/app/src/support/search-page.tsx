@@ -37,7 +37,7 @@ export function SearchPage({ session }: { readonly session: Session }): ReactEle
 function OneEvent({ seq }: { readonly seq: number }): ReactElement {
   return (
     <p className="flex flex-wrap items-center gap-3 rounded-2xl bg-card px-4 py-3 text-sm ring-1 ring-line">
-      <span className="mr-auto">
+      <span className="me-auto">
         Event <span className="font-medium tabular-nums">#{seq}</span> alone
       </span>
       <Link to={searchPlace({})} className="text-accent underline underline-offset-2">
@@ -66,7 +66,7 @@ function Results({ filters, session }: ResultsProps): ReactElement {
   return (
     <section aria-label="Events" className="space-y-3">
       <div className="flex flex-wrap items-center gap-2">
-        <p role="status" className="mr-auto text-sm text-soft">
+        <p role="status" className="me-auto text-sm text-soft">
           {summary(found)}
           {boundedForText(filters) &&
             ". A text is looked for in the last 7 days unless you choose a time, a user or a job"}
@@ -278,7 +278,7 @@ function Export({ filters }: ResultsProps): ReactElement {
         )}
       </Menu>
       {started !== undefined && (
-        <p role="status" className="basis-full text-sm text-soft sm:text-right">
+        <p role="status" className="basis-full text-sm text-soft sm:text-end">
           The export has started.{" "}
           <Link to={`/jobs/${started.id}`} className="text-accent underline underline-offset-2">
             Watch it and download the file
@@ -286,7 +286,7 @@ function Export({ filters }: ResultsProps): ReactElement {
         </p>
       )}
       {error !== "" && (
-        <p role="alert" className="basis-full text-sm text-bad sm:text-right">
+        <p role="alert" className="basis-full text-sm text-bad sm:text-end">
           The export was not started. {error}
         </p>
       )}

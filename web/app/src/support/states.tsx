@@ -21,7 +21,7 @@ interface FailedProps {
 export function Failed({ title, error, onAgain }: FailedProps): ReactElement {
   return (
     <div role="alert" className="flex flex-wrap items-center gap-x-4 gap-y-2 rounded-2xl bg-bad-tint px-4 py-3 text-sm">
-      <p className="mr-auto min-w-0 break-words">
+      <p className="me-auto min-w-0 break-words">
         <span className="font-medium text-bad">{title}.</span> {error}
       </p>
       <Button onClick={onAgain}>Try again</Button>
@@ -38,7 +38,7 @@ export function Waiting({ what }: { readonly what: string }): ReactElement {
         <div key={i} className="flex h-11 items-center gap-3 border-b border-line px-4 last:border-b-0">
           <div className="size-2 rounded-full bg-well" />
           <div className={`h-3 rounded bg-well ${width}`} />
-          <div className="ml-auto h-3 w-16 rounded bg-well" />
+          <div className="ms-auto h-3 w-16 rounded bg-well" />
         </div>
       ))}
     </div>

@@ -69,7 +69,7 @@ export function VirtualList<T>({ label, items, keyOf, children, onEnd }: Virtual
             data-index={row.index}
             aria-setsize={items.length}
             aria-posinset={row.index + 1}
-            className="absolute top-0 left-0 w-full border-b border-line last:border-b-0"
+            className="absolute top-0 start-0 w-full border-b border-line last:border-b-0"
             style={{ transform: `translateY(${String(row.start - top)}px)` }}
           >
             {children(item)}

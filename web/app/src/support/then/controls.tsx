@@ -71,7 +71,7 @@ export function Controls({ moment, period, view, user, before, after, onStep }: 
         </span>
       </Button>
       <Choice legend="Speed" hideLegend options={speeds} value={speed} onChange={setSpeed} />
-      <label className="ml-1 inline-flex cursor-pointer items-center gap-2 text-sm">
+      <label className="ms-1 inline-flex cursor-pointer items-center gap-2 text-sm">
         <input
           type="checkbox"
           checked={view.truth}
@@ -102,7 +102,7 @@ function StretchControls({ at, period, view, user }: StretchControlsProps): Reac
     navigate(`${thenPlace(user)}?${thenQuery({ ...view, from, at: { time: at + from - period.from } })}`);
   };
   return (
-    <div className="flex items-center gap-2 sm:ml-auto">
+    <div className="flex items-center gap-2 sm:ms-auto">
       <Button
         onClick={() => {
           goOn(period.from - length);

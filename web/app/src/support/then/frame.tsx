@@ -31,7 +31,7 @@ export function Frame({ title, jobs, at, online, why, empty, children }: FramePr
     <section aria-label={title} className="min-w-0 rounded-2xl bg-page ring-1 ring-edge">
       <DeskContext value={still}>
         <header className="flex min-h-12 flex-wrap items-center gap-2 border-b border-line px-4 py-2">
-          <h2 className="mr-auto text-sm font-medium">{title}</h2>
+          <h2 className="me-auto text-sm font-medium">{title}</h2>
           <ConnectionBadge />
         </header>
         <div className="space-y-3 p-3 sm:p-4">

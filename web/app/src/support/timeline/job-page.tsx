@@ -107,7 +107,7 @@ function FromFile({ saved, onOpen, onClose }: FromFileProps): ReactElement {
   return (
     <>
       <p role="status" className="flex flex-wrap items-center gap-3 rounded-xl bg-tint px-4 py-2.5 text-sm">
-        <span className="mr-auto">
+        <span className="me-auto">
           From a file of {shortTime(saved.saved_at)}. Nothing of it comes from the server now.
         </span>
         <Button onClick={onClose}>Close the file</Button>

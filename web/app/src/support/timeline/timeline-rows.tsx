@@ -60,7 +60,7 @@ function AttemptRow({ attempt }: { readonly attempt: Attempt }): ReactElement {
         <span className="font-semibold">Attempt {number}</span>
         <span className={look}>{outcomes[outcome]}</span>
         <span className="min-w-0 truncate text-soft">{worker === "" ? "" : `on ${worker}`}</span>
-        <span className="ml-auto text-soft tabular-nums">
+        <span className="ms-auto text-soft tabular-nums">
           {endedAt === undefined ? "" : duration(endedAt - startedAt)}
         </span>
       </h2>
@@ -101,12 +101,12 @@ function FoldRow({ fold, around }: { readonly fold: Fold; readonly around: Aroun
         onClick={() => {
           around.onFold(fold);
         }}
-        className="text-left text-soft after:absolute after:inset-0 after:content-['']"
+        className="text-start text-soft after:absolute after:inset-0 after:content-['']"
       >
         {fold.text}
       </button>
       <span className="hidden text-faint tabular-nums sm:block">over {duration(took)}</span>
-      <span className="hidden text-right text-faint tabular-nums sm:block">#{fold.seq}</span>
+      <span className="hidden text-end text-faint tabular-nums sm:block">#{fold.seq}</span>
     </div>
   );
 }
@@ -161,7 +161,7 @@ const EventRow = memo(function EventRow(props: EventRowProps): ReactElement {
             onClick={() => {
               around.onToggle(event.seq);
             }}
-            className={`text-left after:absolute after:inset-0 after:content-[''] ${inside ? "text-soft" : ""}`}
+            className={`text-start after:absolute after:inset-0 after:content-[''] ${inside ? "text-soft" : ""}`}
           >
             <span className="sr-only">{words[said.severity]}</span>
             {said.text}
@@ -169,7 +169,7 @@ const EventRow = memo(function EventRow(props: EventRowProps): ReactElement {
           {said.note !== "" && <span className="text-faint"> — {said.note.split("\n", 1)[0]}</span>}
         </p>
         <span className="hidden max-w-40 truncate text-faint sm:block">{event.actor}</span>
-        <span className="hidden text-right text-faint tabular-nums sm:block">#{event.seq}</span>
+        <span className="hidden text-end text-faint tabular-nums sm:block">#{event.seq}</span>
       </div>
       {open && (
         <div id={id} className="border-t border-line px-4 py-4 sm:px-5">
@@ -226,7 +226,7 @@ function Changes({ events, index }: { readonly events: readonly LogRecord[]; rea
   return (
     <section aria-label="What changed">
       <h3 className="mb-2 font-medium">What changed</h3>
-      <table className="w-full table-fixed text-left text-[0.8125rem]">
+      <table className="w-full table-fixed text-start text-[0.8125rem]">
         <thead className="text-xs text-faint">
           <tr>
             <th className="w-1/3 pb-1 font-normal">Field</th>
@@ -248,10 +248,10 @@ function ChangeRow({ change }: { readonly change: Change }): ReactElement {
   const { path, from, to } = change;
   return (
     <tr className="border-t border-line align-top">
-      <th scope="row" className="py-1 pr-3 font-mono font-normal break-words text-soft">
+      <th scope="row" className="py-1 pe-3 font-mono font-normal break-words text-soft">
         {path}
       </th>
-      <td className="py-1 pr-3 font-mono break-words whitespace-pre-wrap text-faint">
+      <td className="py-1 pe-3 font-mono break-words whitespace-pre-wrap text-faint">
         {from === undefined ? "–" : from === "" ? "empty" : from}
       </td>
       <td className="py-1 font-mono break-words whitespace-pre-wrap">

@@ -58,7 +58,7 @@ export function TimelineView({ events, saved, status }: TimelineViewProps): Reac
             show({ ...view, clock });
           }}
         />
-        <p role="status" className="ml-auto text-soft tabular-nums">
+        <p role="status" className="ms-auto text-soft tabular-nums">
           {count(events.length)} {events.length === 1 ? "event" : "events"} · {status}
         </p>
       </div>

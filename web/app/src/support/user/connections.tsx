@@ -88,7 +88,7 @@ function Gap({ user, connections, index }: GapProps): ReactElement | null {
   const gap = gapBefore(pagesOf(connections, user), connections[index - 1]);
   if (gap === undefined || gap < worthSaying) return null;
   return (
-    <p className="my-0.5 ml-0.75 border-l-2 border-dotted border-warn-fill py-1 pl-4 text-warn tabular-nums">
+    <p className="my-0.5 ms-0.75 border-s-2 border-dotted border-warn-fill py-1 ps-4 text-warn tabular-nums">
       Offline for {duration(gap)}
     </p>
   );

@@ -33,7 +33,7 @@ export function ToldList({ user }: { readonly user: string }): ReactElement {
   return (
     <section aria-label="What they were told" className="min-w-0 rounded-2xl bg-card ring-1 ring-line">
       <div className="flex flex-wrap items-center gap-x-5 gap-y-2 border-b border-line px-4 py-3 text-sm sm:px-5">
-        <h2 className="mr-auto font-medium">What they were told</h2>
+        <h2 className="me-auto font-medium">What they were told</h2>
         <Choice
           legend="About"
           hideLegend
@@ -95,7 +95,7 @@ function Foot({ told, shown, onOlder }: FootProps): ReactElement | null {
   const all = told.events.length;
   return (
     <p className="flex flex-wrap items-center gap-3 border-t border-line px-4 py-2.5 text-sm text-soft tabular-nums sm:px-5">
-      <span role="status" className="mr-auto">
+      <span role="status" className="me-auto">
         {shown === all ? count(all) : `${count(shown)} of ${count(all)}`} {all === 1 ? "event" : "events"}
         {told.next === "" && all < mostTold && ", all that the log has"}
         {all >= mostTold && ", which is as many as are shown"}
@@ -140,17 +140,17 @@ function ToldRow({ user, line, open }: ToldRowProps): ReactElement {
             onClick={() => {
               show({ ...parseTold(location.search), open: open ? 0 : event.seq });
             }}
-            className="text-left after:absolute after:inset-0 after:content-['']"
+            className="text-start after:absolute after:inset-0 after:content-['']"
           >
             {text}
           </button>
           {subject !== "" && <span className="text-faint"> · {subject}</span>}
         </p>
-        <span className={`col-start-2 sm:col-start-auto sm:text-right ${looks[arrived.severity]}`}>{arrived.text}</span>
+        <span className={`col-start-2 sm:col-start-auto sm:text-end ${looks[arrived.severity]}`}>{arrived.text}</span>
         <time
           dateTime={event.recorded_at}
           title={instant(event.recorded_at)}
-          className="col-start-2 text-faint tabular-nums sm:col-start-auto sm:min-w-20 sm:text-right"
+          className="col-start-2 text-faint tabular-nums sm:col-start-auto sm:min-w-20 sm:text-end"
         >
           {shortTime(event.recorded_at)}
         </time>
