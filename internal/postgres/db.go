@@ -7,7 +7,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"maps"
 	"time"
 
 	"github.com/jackc/pgx/v5"
@@ -125,16 +124,25 @@ func (db *DB) session(ctx context.Context, parameters map[string]string) (*pgx.C
 	if err != nil {
 		return nil, err
 	}
-	maps.Copy(config.ConnConfig.RuntimeParams, parameters)
 	conn, err := pgx.ConnectConfig(ctx, config.ConnConfig)
 	if err != nil {
 		return nil, fmt.Errorf("connect to the database: %w", err)
 	}
-	if err := configure(ctx, conn); err != nil {
+	if err := errors.Join(configure(ctx, conn), set(ctx, conn, parameters)); err != nil {
 		_ = conn.Close(context.WithoutCancel(ctx))
 		return nil, err
 	}
 	return conn, nil
+}
+
+// set sets parameters for as long as the connection lasts.
+func set(ctx context.Context, conn *pgx.Conn, parameters map[string]string) error {
+	for name, value := range parameters {
+		if _, err := conn.Exec(ctx, "SELECT set_config($1, $2, false)", name, value); err != nil {
+			return fmt.Errorf("set %s: %w", name, err)
+		}
+	}
+	return nil
 }
 
 // Session opens a connection of its own for LISTEN. The caller closes it.

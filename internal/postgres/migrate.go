@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 
+	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgxpool"
 	"github.com/jackc/pgx/v5/stdlib"
 	"github.com/pressly/goose/v3"
@@ -65,7 +66,12 @@ func withMigrations(ctx context.Context, url string, run func(*goose.Provider) e
 	}
 	// A role that is called herald would otherwise look into the schema of that
 	// name first, once there is one, and not find goose's table.
-	config.ConnConfig.RuntimeParams["search_path"] = "public"
+	config.AfterConnect = func(ctx context.Context, conn *pgx.Conn) error {
+		if err := configure(ctx, conn); err != nil {
+			return err
+		}
+		return set(ctx, conn, map[string]string{"search_path": "public"})
+	}
 	pool, err := pgxpool.NewWithConfig(ctx, config)
 	if err != nil {
 		return fmt.Errorf("connect to the database: %w", err)
