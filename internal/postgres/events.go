@@ -33,6 +33,11 @@ func (db *DB) Bounds(ctx context.Context) (floor, head event.Seq, err error) {
 // Events are read by statements of our own instead of generated ones, since
 // reading their rows in binary form takes a seventh of the time (see eventRows).
 const (
+	// Where a statement is planned with its values, as behind some poolers, Postgres
+	// takes a topic to have few events, and would read and sort all that it has.
+	// It holds for the transaction, which a batch is.
+	inOrder = `SELECT set_config('enable_bitmapscan', 'off', TRUE), set_config('enable_sort', 'off', TRUE)`
+
 	eventListAfter = `SELECT ` + eventColumns + ` FROM herald.events WHERE seq > $1 ORDER BY seq LIMIT $2`
 
 	// The events of one topic, which stands where %[1]s does, after $1 and up to $2,
@@ -144,6 +149,7 @@ func (db *DB) eventsAbove(ctx context.Context, after event.Seq, sql string, args
 		events []event.Event
 		floor  int64
 	)
+	batch.Queue(inOrder)
 	batch.Queue(sql, args...).Query(func(rows pgx.Rows) (err error) {
 		events, err = readEvents(rows)
 		return err
