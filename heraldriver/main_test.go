@@ -183,12 +183,15 @@ func (b *bench) job(row *rivertype.JobRow) job.Job {
 	return j
 }
 
+// hidden is what a job's row has and its events do not tell.
+var hidden = cmpopts.IgnoreFields(job.Job{}, "Watchers", "QueueID", "River", "CreatedBy", "ClaimedBy", "Pace", "Estimate")
+
 // story is a job's events, each as its type and, in brackets, its actor; each has
 // the next version, and the last one that carries the whole job says what its row
 // says.
 func (b *bench) story(id uuid.UUID) []string {
 	b.Helper()
-	rows, err := b.pool.Query(b.Context(), `SELECT type, job_version, actor, payload::text FROM herald.outbox WHERE job_id = $1 ORDER BY id`, id)
+	rows, err := b.pool.Query(b.Context(), `SELECT type, job_version, actor, coalesce(payload, herald.river_json(job))::text FROM herald.outbox WHERE job_id = $1 ORDER BY id`, id)
 	b.must(err)
 	defer rows.Close()
 	var story []string
@@ -213,7 +216,6 @@ func (b *bench) story(id uuid.UUID) []string {
 	if err != nil {
 		return story // deleted
 	}
-	hidden := cmpopts.IgnoreFields(job.Job{}, "Watchers", "QueueID", "River", "CreatedBy", "ClaimedBy", "Pace", "Estimate")
 	if diff := cmp.Diff(plain(row), plain(last), hidden); diff != "" {
 		b.Errorf("job %s and its last event: -row +event:\n%s", id, diff)
 	}

@@ -227,7 +227,7 @@ func (m *riverMode) clear(ctx context.Context) error {
 	if done != riverJobs || m.watched && recorded != riverJobs {
 		return fmt.Errorf("%d jobs completed and %d recorded of %d", done, recorded, riverJobs)
 	}
-	_, err := m.db.Pool().Exec(ctx, `TRUNCATE public.river_job; TRUNCATE herald.jobs CASCADE; DELETE FROM herald.outbox`)
+	_, err := m.db.Pool().Exec(ctx, `TRUNCATE public.river_job; TRUNCATE herald.jobs CASCADE; TRUNCATE herald.outbox`)
 	if err == nil {
 		_, err = m.db.Pool().Exec(ctx, "CHECKPOINT")
 	}

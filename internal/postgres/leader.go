@@ -63,6 +63,7 @@ func (db *DB) leaderSession(ctx context.Context) (*leader, error) {
 		"enable_seqscan":     "off", // the outbox has no statistics to plan by: it is empty one moment and full the next
 		"enable_hashjoin":    "off",
 		"enable_mergejoin":   "off",
+		"extra_float_digits": "1", // what a River's trigger left becomes JSON here
 	})
 	if err != nil {
 		return nil, err
@@ -167,7 +168,8 @@ const (
 	find = `WITH found AS MATERIALIZED (SELECT ARRAY(`
 	move = `) AS rows), taken AS (
     DELETE FROM herald.outbox WHERE ctid = ANY ((SELECT rows FROM found)::tid[])
-    RETURNING id AS outbox_id, event_id, type, topics, job_id, job_version, actor, created_at, payload
+    RETURNING id AS outbox_id, event_id, type, topics, job_id, job_version, actor, created_at,
+        coalesce(payload, herald.river_json(job)) AS payload
 ), numbered AS MATERIALIZED (
     SELECT row_number() OVER (ORDER BY outbox_id) AS n, taken.* FROM taken
 ), appended AS (
