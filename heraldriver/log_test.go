@@ -67,7 +67,7 @@ func TestTheLogTellsOfTheJobAsItWas(t *testing.T) {
 		got = append(got, plain(j))
 	}
 	b.must(rows.Err())
-	if diff := cmp.Diff(want, got, hidden); diff != "" {
+	if diff := cmp.Diff(want, got, hidden()); diff != "" {
 		t.Errorf("the job's row after each change, and the log: -rows +log\n%s", diff)
 	}
 	b.wantCount(0, "herald.outbox")

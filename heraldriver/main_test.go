@@ -184,7 +184,9 @@ func (b *bench) job(row *rivertype.JobRow) job.Job {
 }
 
 // hidden is what a job's row has and its events do not tell.
-var hidden = cmpopts.IgnoreFields(job.Job{}, "Watchers", "QueueID", "River", "CreatedBy", "ClaimedBy", "Pace", "Estimate")
+func hidden() cmp.Option {
+	return cmpopts.IgnoreFields(job.Job{}, "Watchers", "QueueID", "River", "CreatedBy", "ClaimedBy", "Pace", "Estimate")
+}
 
 // story is a job's events, each as its type and, in brackets, its actor; each has
 // the next version, and the last one that carries the whole job says what its row
@@ -216,7 +218,7 @@ func (b *bench) story(id uuid.UUID) []string {
 	if err != nil {
 		return story // deleted
 	}
-	if diff := cmp.Diff(plain(row), plain(last), hidden); diff != "" {
+	if diff := cmp.Diff(plain(row), plain(last), hidden()); diff != "" {
 		b.Errorf("job %s and its last event: -row +event:\n%s", id, diff)
 	}
 	return story
