@@ -20,6 +20,11 @@ export function pageVisible(): boolean {
   return typeof document !== "undefined" && document.visibilityState === "visible";
 }
 
+/** Whether there is a page, and nobody can see it. */
+export function pageHidden(): boolean {
+  return typeof document !== "undefined" && document.visibilityState === "hidden";
+}
+
 /** Whether there is a network, as far as is known: Node has a navigator that does not know. */
 export function online(): boolean {
   return typeof window === "undefined" || navigator.onLine;

@@ -5,7 +5,7 @@ import { authorized, EventStream, type EventStreamOptions, type StreamState, str
 import type { StreamEvent, StreamOpen } from "./wire.js";
 
 /** What a shared stream follows, and for whom. */
-export interface SharedStreamOptions extends EventStreamOptions {
+export interface SharedStreamOptions extends Omit<EventStreamOptions, "whileVisible"> {
   /** Who is signed in, as the server calls them: tabs of different users share nothing. */
   readonly user: string;
 }
@@ -224,6 +224,7 @@ export class SharedStream {
       stream: this.#around.open({
         ...this.#options,
         lastEventId: from === undefined ? "" : String(from),
+        whileVisible: false, // the others may be seen
         onEvent: (event) => {
           if (own === this.#own) this.#take(own, event);
         },

@@ -406,3 +406,39 @@ test("what comes with the event at which it is closed is not handed on", async (
   await server.last.send(`${one ?? ""}${two ?? ""}`);
   expect(seqs).toEqual([1]);
 });
+
+test("a stream for while the page is visible has no connection while it is hidden, and goes on where it was", async () => {
+  const page = stubPage();
+  const { server, stream, events } = await begin({ whileVisible: true });
+  await server.last.open();
+  await server.last.event(7);
+  await page.setVisible(false);
+  await page.resume(); // behind another tab
+  await page.setOnline(true);
+  await vi.advanceTimersByTimeAsync(600_000);
+  expect(server.connections).toHaveLength(1);
+  expect(stream.state).toBe("reconnecting");
+  await page.setVisible(true);
+  expect(server.connections).toHaveLength(2);
+  expect(server.last.headers["last-event-id"]).toBe("7");
+  await server.last.open(15_000, { resumed: true });
+  await server.last.event(8);
+  expect(events.flatMap((event) => ("seq" in event ? event.seq : []))).toEqual([7, 8]);
+  expect(stream.state).toBe("live");
+  stream.close();
+});
+
+test("a tab that is opened behind others connects once it is shown; without a page, at once", async () => {
+  const page = stubPage();
+  await page.setVisible(false);
+  const { server, stream } = await begin({ whileVisible: true });
+  await vi.advanceTimersByTimeAsync(60_000);
+  expect(server.connections).toHaveLength(0);
+  await page.setVisible(true);
+  expect(server.connections).toHaveLength(1);
+  stream.close();
+  vi.unstubAllGlobals();
+  const program = await begin({ whileVisible: true });
+  expect(program.server.connections).toHaveLength(1);
+  program.stream.close();
+});

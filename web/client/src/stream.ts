@@ -1,7 +1,7 @@
 import { Acks } from "./acks.js";
 import { type Backoff, fullJitter } from "./backoff.js";
 import { HeraldError } from "./error.js";
-import { callOut, followPage, online, pageVisible } from "./page.js";
+import { callOut, followPage, online, pageHidden, pageVisible } from "./page.js";
 import { type ServerSentEvent, SSEParser } from "./sse.js";
 import type { StreamEvent } from "./wire.js";
 
@@ -47,6 +47,11 @@ export interface EventStreamOptions {
   readonly acknowledge?: boolean;
   /** Whether somebody sees what comes; by default whether the page is visible, and without a page never. */
   readonly visible?: () => boolean;
+  /**
+   * Whether there is a connection only while the page is visible, so that hidden tabs take up none of the few that a
+   * browser has for a host. When the page is shown, the stream goes on where it was.
+   */
+  readonly whileVisible?: boolean;
   /** Told of each acknowledgement that failed, for debugging: the next one makes up for it. */
   readonly onAckError?: (err: unknown) => void;
   readonly fetch?: typeof fetch;
@@ -82,8 +87,8 @@ export class EventStream {
   #openedAt: number | undefined;
   #connection: AbortController | undefined;
   #wakeUp: (() => void) | undefined;
-  /** The page is frozen, or put away to come back. */
-  #asleep = false;
+  /** The page is frozen, put away to come back, or hidden where that counts. */
+  #asleep: boolean;
   /** The last token was refused or has expired. */
   #renew = false;
 
@@ -93,6 +98,7 @@ export class EventStream {
     this.#backoff = options.backoff ?? { first: 250, longest: 15_000 };
     this.#lastId = options.lastEventId ?? "";
     this.#lastSeq = Number(this.#lastId);
+    this.#asleep = this.#unseen();
     this.#acks = new Acks({
       url: `${options.url.split("?", 1).join()}/ack`,
       fetch: options.fetch ?? ((...args) => fetch(...args)),
@@ -137,7 +143,7 @@ export class EventStream {
   async #run(): Promise<void> {
     while (!this.#closed()) {
       try {
-        await this.#connect();
+        if (!this.#asleep) await this.#connect();
       } catch (err) {
         if (this.#mayRenew(err)) continue;
         if (err instanceof HeraldError && isFinal(err)) this.#end(err);
@@ -298,10 +304,15 @@ export class EventStream {
     this.#wakeUp = undefined;
   }
 
+  /** Whether nobody sees the page, and it is to have no connection then. */
+  #unseen(): boolean {
+    return this.#options.whileVisible === true && pageHidden();
+  }
+
   /** A page that comes back from sleep, or a network that does, is a reason to look at once. */
   #listen(): void {
     const wake = () => {
-      this.#asleep = false;
+      this.#asleep = this.#unseen();
       this.#look();
     };
     const sleep = () => {
@@ -323,6 +334,7 @@ export class EventStream {
         this.#cutOff();
       },
       visibilitychange: () => {
+        if (this.#unseen()) sleep();
         if (!pageVisible()) return;
         wake();
         this.#acks.shown();

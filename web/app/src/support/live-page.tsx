@@ -131,6 +131,7 @@ function useTail({ user, types }: TailFilters): { tail: Tail; state: StreamState
       topics: [user === "" ? "log" : `user:${user}`],
       ...(wanted.length > 0 ? { types: wanted } : {}),
       acknowledge: false, // support's look says nothing of what reached the users
+      whileVisible: true,
       onEvent: (event: StreamEvent) => {
         follower.take(event);
       },

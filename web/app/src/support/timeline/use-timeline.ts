@@ -29,6 +29,7 @@ function followJob(id: string, reader: Reader, onState: (state: StreamState) => 
     url: "/api/sse",
     topics: [`job:${id}`],
     acknowledge: false,
+    whileVisible: true,
     onState,
     onEvent: (event) => {
       if (event.type.startsWith("stream.") && event.type !== "stream.open") return;
