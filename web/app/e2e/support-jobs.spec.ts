@@ -1,7 +1,7 @@
 import { writeFile } from "node:fs/promises";
 import { expect, type Page } from "@playwright/test";
 import { Caller } from "./caller";
-import { pageOf } from "./page";
+import { card, pageOf } from "./page";
 import { expectAccessible, expectNarrow } from "./barriers";
 import { type Herald, test } from "./herald";
 
@@ -83,6 +83,37 @@ test("a timeline grows while its job runs, and says whose it is", async ({ heral
   await expect(page.getByRole("heading", { name: /^Attempt 1 failed/ })).toBeVisible();
   await page.getByRole("link", { name: "alice", exact: true }).click();
   await expect(page.getByRole("heading", { level: 1, name: "alice" })).toBeVisible();
+});
+
+test("the page of somebody else's job goes along with it, and that somebody looks is written down", async ({
+  herald,
+  browser,
+  request,
+}) => {
+  const backend = await Caller.create(herald, request, "ops", "admin");
+  const id = await backend.begin("alice", "Import of March");
+  const page = await pageOf(browser, herald, "sue", "support");
+  await page.goto(`http://${herald.address}/jobs/${id}`);
+  const shown = card(page, "Import of March");
+  await expect(shown).toHaveAttribute("data-state", "running");
+  const follows = async () =>
+    (
+      await backend.get<{ connections: { user: string; topics: string[] }[] }>("connections?user=sue&live=true")
+    ).connections.some(({ topics }) => topics.includes(`job:${id}`));
+  await expect.poll(follows).toBe(true);
+  await backend.report(id, { progress: 0.42 });
+  await expect(page.getByRole("progressbar").first()).toHaveAttribute("aria-valuenow", "42");
+  await backend.report(id, { message: "row 420" }, { state: "failed", error: "The disk is full." });
+  await expect(shown).toHaveAttribute("data-state", "failed");
+  await expect(page.getByText("row 420").first()).toBeVisible();
+  const { events } = await backend.get<{ events: { data: { reader: string; what: string[] } }[] }>(
+    "events?type=access.read",
+  );
+  expect(events.filter(({ data }) => data.reader === "sue" && data.what.includes(`job:${id}`))).not.toEqual([]);
+  // What nobody follows any more is not among one's own.
+  await page.getByRole("link", { name: "All jobs" }).click();
+  await expect(page.getByText("Nothing here yet")).toBeVisible();
+  await expect.poll(follows, { timeout: 60_000 }).toBe(false); // the server sees it when its heart next beats
 });
 
 test("of ten thousand events, those in sight are drawn", async ({ herald, browser, request }) => {

@@ -1,4 +1,4 @@
-import { type HeraldClient, type Job, type Session, SharedStream, type StreamState } from "@herald/client";
+import { EventStream, type HeraldClient, type Job, type Session, SharedStream, type StreamState } from "@herald/client";
 import { createContext, useCallback, useContext, useSyncExternalStore } from "react";
 import { Clock, useNow } from "./clock";
 import { FileDatabase } from "./kept-files";
@@ -30,7 +30,12 @@ export function newDesk(client: HeraldClient, user: string, onSignedOut: () => v
   const store = new JobStore();
   const kept = { list: new UnfinishedList(user), files: new FileDatabase(user) };
   const uploads = new Uploads(client, store.put.bind(store), kept);
-  const live = new Live(client, store, clock, onSignedOut, (on) => new SharedStream({ url: "/api/sse", user, ...on }));
+  const live = new Live(client, store, clock, onSignedOut, (on, topics) =>
+    topics === undefined
+      ? new SharedStream({ url: "/api/sse", user, ...on })
+      : // A look at what is others' does not mean that it has reached them.
+        new EventStream({ url: "/api/sse", topics, acknowledge: false, whileVisible: true, ...on }),
+  );
   const news = new News(client, user, {
     visible: () => document.visibilityState === "visible",
     seen: isLookedAt,

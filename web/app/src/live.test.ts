@@ -28,16 +28,18 @@ function setup(jobs: Job[] = []) {
   const onSignedOut = vi.fn();
   const close = vi.fn();
   let handlers: StreamHandlers | undefined;
-  const live = new Live(api, store, clock, onSignedOut, (given) => {
-    handlers = given;
-    return { close };
+  const followed = new Map<string, StreamHandlers>();
+  const live = new Live(api, store, clock, onSignedOut, (given, [topic] = []) => {
+    if (topic === undefined) handlers = given;
+    else followed.set(topic, given);
+    return { close: topic === undefined ? close : () => followed.delete(topic) };
   });
   const end = live.open();
   const say = (...events: StreamEvent[]) => {
     for (const event of events) handlers?.onEvent(event);
   };
   const state: StreamHandlers["onState"] = (...args) => handlers?.onState(...args);
-  return { api, onServer, store, clock, live, onSignedOut, close, end, say, state };
+  return { api, onServer, store, clock, live, onSignedOut, close, end, say, state, followed };
 }
 
 function problem(status: number): HeraldError {
@@ -262,5 +264,51 @@ describe("who follows one job's log", () => {
     expect(told).not.toHaveBeenCalled();
     say(opened({ resumed: false }));
     expect(told).toHaveBeenCalledExactlyOnceWith(undefined);
+  });
+});
+
+describe("somebody else's job", () => {
+  const others = (change: Partial<Job> = {}) => jobOf({ id: idOf(7), owner: "alice", ...change });
+
+  test("is not taken for deleted, since the user's list does not have it", async () => {
+    const t = setup();
+    t.store.put(others({ state: "failed" }));
+    t.say(opened(), snapshot());
+    await settle();
+    expect(t.store.job(idOf(7))).toBeDefined();
+  });
+
+  test("is followed by a stream of its own, and forgotten when nobody looks", () => {
+    const t = setup();
+    t.store.put(others());
+    const noticed = vi.fn();
+    t.live.subscribeLog(noticed);
+    const told = vi.fn();
+    t.live.subscribeEvents(idOf(7), told);
+    const end = t.live.follow(idOf(7));
+    const stream = t.followed.get(`job:${idOf(7)}`);
+    stream?.onEvent(opened());
+    stream?.onEvent(snapshot(others({ version: 6 })));
+    stream?.onEvent(event(others({ version: 7, state: "succeeded" })));
+    expect(t.store.job(idOf(7))).toMatchObject({ version: 7, state: "succeeded" });
+    expect(told).toHaveBeenCalledTimes(2); // that something may have been missed, and the end
+    expect(noticed).not.toHaveBeenCalled();
+    end();
+    expect(t.followed.size).toBe(0);
+    expect(t.store.job(idOf(7))).toBeUndefined();
+    t.store.put(others());
+    expect(t.store.job(idOf(7))).toBeDefined();
+  });
+
+  test("is read once more when it has ended before its stream began", async () => {
+    const t = setup([others({ version: 9, state: "failed" })]);
+    t.store.put(others());
+    t.live.follow(idOf(7));
+    t.followed.get(`job:${idOf(7)}`)?.onEvent(snapshot());
+    await settle();
+    expect(t.store.job(idOf(7))?.state).toBe("failed");
+    t.followed.get(`job:${idOf(7)}`)?.onEvent(snapshot());
+    await settle();
+    expect(t.api.job).toHaveBeenCalledTimes(1);
   });
 });

@@ -25,8 +25,8 @@ export type ToldEvent = Extract<StreamEvent, { readonly seq: number }>;
 /** Is told of each event of a job; of none when some may have been missed. */
 export type EventListener = (event: ToldEvent | undefined) => void;
 
-/** Opens a stream; a test opens one of its own. */
-export type OpenStream = (handlers: StreamHandlers) => { close(): void };
+/** Opens a stream of the topics, or of the user's own; a test opens one of its own. */
+export type OpenStream = (handlers: StreamHandlers, topics?: readonly string[]) => { close(): void };
 
 const pageSize = 50;
 
@@ -47,6 +47,8 @@ export class Live {
   readonly #logListeners = new Set<(event: LogEvent) => void>();
   /** Events up to this one may be old; those after it happen now. */
   #head = Infinity;
+  /** Whose stream it is. */
+  #user = "";
   #reading = false;
   /** Jobs whose reading failed; they are read again when the stream is. */
   readonly #owed = new Set<string>();
@@ -104,13 +106,33 @@ export class Live {
   };
 
   /**
+   * Follows somebody else's job, of which the user's own stream does not tell. The function that it returns ends
+   * that; what nobody keeps true is then forgotten.
+   */
+  follow(id: string): () => void {
+    const stream = this.#openStream(
+      {
+        onEvent: (event) => {
+          this.#applyFollowed(id, event);
+        },
+        onState: () => undefined, // the page says how the user's own stream is
+      },
+      [`job:${id}`],
+    );
+    return () => {
+      stream.close();
+      this.#store.forget(id);
+    };
+  }
+
+  /**
    * Reads the newest jobs. Ended jobs that the store knows and the server no
    * longer lists have been deleted meanwhile.
    */
   async reload(): Promise<void> {
     if (this.#reading) return;
     this.#reading = true;
-    const known = new Set(this.#store.list().ended);
+    const known = new Set(this.#store.list().ended.filter((id) => this.#store.job(id)?.owner === this.#user));
     try {
       const { jobs, next } = await this.#readBackTo(known);
       const oldest = next === "" ? "" : (jobs.at(-1)?.id ?? "");
@@ -178,6 +200,7 @@ export class Live {
     switch (event.type) {
       case "stream.open":
         this.#head = event.data.head;
+        this.#user = event.data.user;
         for (const id of this.#owed) this.#fetch(id);
         if (!event.data.resumed) {
           void this.reload();
@@ -214,6 +237,21 @@ export class Live {
         break;
     }
     if ("seq" in event && event.type !== "job.callback") this.#tell(event);
+  }
+
+  #applyFollowed(id: string, event: StreamEvent): void {
+    switch (event.type) {
+      case "stream.open":
+        break;
+      case "stream.snapshot":
+        for (const job of event.data.jobs) this.#store.put(job);
+        // One that was active has ended between its reading and the stream.
+        if (event.data.jobs.length === 0 && this.#store.list().active.includes(id)) this.#fetch(id);
+        this.#tellAll();
+        break;
+      default:
+        this.#apply(event);
+    }
   }
 
   /** After the store knows it, since who is told looks there. */

@@ -137,6 +137,13 @@ export class JobStore {
     this.#changed(id, known);
   }
 
+  /** Forgets a job that is still there, so that it can be put again. */
+  forget(id: string): void {
+    if (!this.#jobs.delete(id)) return;
+    this.#unsorted = true;
+    this.#changed(id, true);
+  }
+
   /** Records how a reading of the list went; `next` is kept unless it is given. */
   listRead(result: { status: JobList["status"]; error?: string; next?: string }): void {
     this.#list = { ...this.list(), error: "", ...result };

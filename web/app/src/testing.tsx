@@ -101,23 +101,28 @@ export function steppedStore(): { store: JobStore; flush: () => void } {
 }
 
 /** A desk whose stream the test speaks for, and whose calls it answers. */
-export function deskOf(calls: Partial<HeraldClient> = {}): { desk: Desk; stream: StreamHandlers } {
+export function deskOf(calls: Partial<HeraldClient> = {}): {
+  desk: Desk;
+  stream: StreamHandlers;
+  /** Those that are open besides, by what they follow. */
+  others: ReadonlyMap<string, StreamHandlers>;
+} {
   const client = calls as HeraldClient;
   const store = new JobStore((flush) => {
     flush();
   });
   const clock = new Clock();
   const uploads = new Uploads(client, store.put.bind(store));
-  const handlers: StreamHandlers[] = [];
-  const live = new Live(client, store, clock, vi.fn(), (h) => {
-    handlers.push(h);
-    return { close: vi.fn() };
+  const streams = new Map<string, StreamHandlers>();
+  const live = new Live(client, store, clock, vi.fn(), (handlers, topics = []) => {
+    streams.set(topics.join(), handlers);
+    return { close: () => streams.delete(topics.join()) };
   });
   const news = new News(client, "demo", { visible: () => true, seen: () => false, tell: vi.fn() });
   live.open();
-  const [stream] = handlers;
+  const stream = streams.get("");
   if (stream === undefined) throw new Error("no stream was opened");
-  return { desk: { client, clock, store, uploads, live, news }, stream };
+  return { desk: { client, clock, store, uploads, live, news }, stream, others: streams };
 }
 
 /** Puts an element on the page for the length of the test. */

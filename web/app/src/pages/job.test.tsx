@@ -1,6 +1,7 @@
-import { HeraldError, type Job, type LogEvent } from "@herald/client";
+import { type HeraldClient, HeraldError, type Job, type LogEvent } from "@herald/client";
 import { act } from "react";
 import { expect, onTestFinished, test, vi } from "vitest";
+import { SessionContext } from "../desk";
 import { after, button, click, deskOf, jobOf, noon, render } from "../testing";
 import { JobPage } from "./job";
 
@@ -59,6 +60,36 @@ test("a failure offers another try, which succeeds", async () => {
   await click(button(container, "Try again"));
   await settle();
   expect(container.querySelector("h1")?.textContent).toBe("clip.mov");
+});
+
+test("somebody else's job is followed while one looks at it, and one's own is not followed twice", async () => {
+  const answers: Partial<HeraldClient> = {
+    job: () => Promise.resolve(jobOf({ owner: "alice" })),
+    jobEvents: () => Promise.resolve(nothing),
+    jobCurve: () => Promise.resolve({ points: [] }),
+    jobArtifacts: () => Promise.resolve({ artifacts: [] }),
+  };
+  const { desk, stream, others } = deskOf(answers);
+  stream.onState("live");
+  const pageOf = (user: string) => (
+    <SessionContext value={{ user, roles: ["support"], expires_at: noon }}>
+      <JobPage id={jobOf().id} />
+    </SessionContext>
+  );
+  const container = render(pageOf("sue"), desk);
+  await settle();
+  const topic = `job:${jobOf().id}`;
+  act(() => {
+    others
+      .get(topic)
+      ?.onEvent({ type: "job.progress", seq: 9, id: "e", time: noon, data: jobOf({ version: 6, progress: 0.75 }) });
+  });
+  expect(container.querySelector("[role=progressbar]")?.getAttribute("aria-valuenow")).toBe("75");
+  const own = deskOf({ ...answers, job: () => Promise.resolve(jobOf({ owner: "sue" })) });
+  own.stream.onState("live");
+  render(pageOf("sue"), own.desk);
+  await settle();
+  expect(own.others.has(topic)).toBe(false);
 });
 
 test("a page that was opened offline shows its job when there is a connection", async () => {

@@ -5,6 +5,7 @@ import {
   type ReactNode,
   Suspense,
   useCallback,
+  useContext,
   useEffect,
   useMemo,
   useRef,
@@ -21,7 +22,7 @@ import { Link } from "../components/link";
 import { NoJob } from "../components/no-job";
 import { Panel } from "../components/panel";
 import { StepTimeline } from "../components/step-timeline";
-import { useConnection, useDesk, useJob } from "../desk";
+import { SessionContext, useConnection, useDesk, useJob } from "../desk";
 import { exportResult } from "../export";
 import { messageOf } from "../live";
 import { ShareButton } from "../share/share-button";
@@ -35,6 +36,7 @@ const ExportView = lazy(() => import("../components/export-result"));
 export function JobPage({ id }: { readonly id: string }): ReactElement {
   const job = useJob(id);
   const { gone, error, again } = useReading(id);
+  useFollowing(id, job?.owner);
   return (
     <>
       <nav aria-label="Back">
@@ -74,6 +76,14 @@ function useReading(id: string): { gone: boolean; error: string; again: () => vo
     );
   }, [id, live, store, connected]);
   return { gone, error, again };
+}
+
+/** Follows a job that is somebody else's, for as long as it is looked at. */
+function useFollowing(id: string, owner: string | undefined): void {
+  const { live } = useDesk();
+  const user = useContext(SessionContext)?.user;
+  const others = owner !== undefined && user !== undefined && owner !== user;
+  useEffect(() => (others ? live.follow(id) : undefined), [live, id, others]);
 }
 
 function JobDetail({ job }: { readonly job: Job }): ReactElement {
