@@ -1,5 +1,5 @@
 import { createHash, randomBytes } from "node:crypto";
-import { readFile, writeFile } from "node:fs/promises";
+import { readFile, truncate, writeFile } from "node:fs/promises";
 import type { Page } from "@playwright/test";
 import { expect } from "@playwright/test";
 import { type Herald, test } from "./herald";
@@ -117,6 +117,28 @@ test("an upload goes on by itself on a page that is loaded anew", async ({ heral
   await expectArrived(page, herald, "film.mov", path);
   expect(offsets.at(-1)).toBeGreaterThan(0);
   await expect(card(page, "film.mov")).toContainText("GIF");
+});
+
+test("a large file whose page is closed before it has a job gets one when the page is there again", async ({
+  herald,
+  page,
+  context,
+}, testInfo) => {
+  const path = await writeNotes(testInfo.outputPath("film.mov"));
+  await truncate(path, 201 * mb); // more than is kept in the browser
+  test.slow(); // it has to go all the way
+  await page.addInitScript(() => {
+    const ask = window.fetch;
+    window.fetch = (to, init) =>
+      to === "/api/jobs" && init?.method === "POST" ? new Promise(() => undefined) : ask(to, init);
+  });
+  await signIn(page, herald.link);
+  await page.getByLabel("Video files").setInputFiles(path);
+  await expect(row(page, "starting")).toBeVisible({ timeout: 240_000 });
+  await page.close();
+  const again = await context.newPage();
+  await again.goto(`http://${herald.address}/`);
+  await expectArrived(again, herald, "film.mov", path);
 });
 
 test("an upload that is cancelled is gone, here and there", async ({ herald, page }, testInfo) => {

@@ -7,7 +7,7 @@ import { News } from "./news";
 import type { Notice } from "./notices";
 import { JobStore, type JobList } from "./store";
 import { showVisibility, tellSystem } from "./system-notices";
-import { UnfinishedList } from "./unfinished";
+import { hasArrived, UnfinishedList } from "./unfinished";
 import { Uploads } from "./uploads";
 
 /** Desk is all that the pages of a signed-in user work with. */
@@ -28,7 +28,7 @@ export interface Desk {
 export function newDesk(client: HeraldClient, user: string, onSignedOut: () => void): Desk {
   const clock = new Clock();
   const store = new JobStore();
-  const kept = { list: new UnfinishedList(user), files: new FileDatabase(user) };
+  const kept = { list: new UnfinishedList(user), files: new FileDatabase(user), arrived: hasArrived };
   const uploads = new Uploads(client, store.put.bind(store), kept);
   const live = new Live(client, store, clock, onSignedOut, (on, topics) =>
     topics === undefined

@@ -1,3 +1,4 @@
+import { HeraldError } from "@herald/client";
 import type { VideoArgs } from "./video";
 
 /** An upload that was begun on this device, and what is to become of it. */
@@ -47,6 +48,14 @@ export class UnfinishedList {
       // It is full: the upload goes on, and only a reload would not find it again.
     }
   }
+}
+
+/** Whether all of an upload is there, and kept as a file. */
+export async function hasArrived(upload: string): Promise<boolean> {
+  const response = await fetch(`/api/uploads/${encodeURIComponent(upload)}`);
+  if (response.status === 404) return false;
+  if (!response.ok) throw await HeraldError.from(response);
+  return ((await response.json()) as { artifact: unknown }).artifact !== null;
 }
 
 /**

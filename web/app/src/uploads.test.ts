@@ -67,12 +67,15 @@ function file(name: string, size = 100): File {
   return new File([new Uint8Array(size)], name, { lastModified: 1 });
 }
 
-/** What outlives a page: the list in localStorage, and the files here. */
-function keeping(): UploadsKept & { readonly there: Map<string, File> } {
+/** What outlives a page: the list in localStorage, and the files here. On the server, what has arrived. */
+function keeping(): UploadsKept & { readonly there: Map<string, File>; readonly complete: Set<string> } {
   localStorage.clear();
   const there = new Map<string, File>();
+  const complete = new Set<string>();
   return {
     there,
+    complete,
+    arrived: (upload) => Promise.resolve(complete.has(upload)),
     list: new UnfinishedList("demo"),
     files: {
       put: (id, file) => Promise.resolve(void there.set(id, file)),
@@ -222,6 +225,51 @@ test("a page that is loaded anew goes on with the files that are kept, and asks 
     expect(t.states()).toEqual(["kept uploading"]);
   });
   expect(kept.list.all().map((u) => u.id)).toEqual(["u1"]);
+});
+
+/** Leaves a page in the middle of an upload of a file that is not kept. */
+function leave(kept: ReturnType<typeof keeping>): void {
+  const page = setup(kept);
+  page.uploads.add([file("large")], { preset: "gif" }, 1000);
+  page.sent[0]?.begin("u1");
+  page.uploads.close();
+  kept.there.clear();
+}
+
+test("a page that was closed between the last byte and the job starts it when it is loaded anew", async () => {
+  const kept = keeping();
+  leave(kept);
+  kept.complete.add("u1");
+  const t = setup(kept);
+  t.api.startJob.mockRejectedValueOnce(new TypeError("network"));
+  await t.uploads.restore();
+  await vi.waitFor(() => {
+    expect(t.states()).toEqual(["large failed"]);
+  });
+  expect(t.uploads.items()[0]).toMatchObject({ loaded: 100, size: 100 });
+  expect(kept.list.all()).toHaveLength(1);
+  t.uploads.retry(t.uploads.items()[0]?.id ?? 0);
+  await vi.waitFor(() => {
+    expect(t.onJob).toHaveBeenCalledOnce();
+  });
+  expect(t.api.startJob).toHaveBeenLastCalledWith(
+    { kind: "video", title: "large", args: { source: { upload: "u1" }, preset: "gif" } },
+    "upload-u1",
+  );
+  expect(t.sent).toEqual([]);
+  expect(kept.list.all()).toEqual([]);
+});
+
+test("an upload that came to nothing is forgotten, and one of which that is not known is not", async () => {
+  const kept = keeping();
+  leave(kept);
+  const unsure = setup({ ...kept, arrived: () => Promise.reject(new TypeError("network")) });
+  await expect(unsure.uploads.restore()).rejects.toThrow("network");
+  expect(kept.list.all()).toHaveLength(1);
+  const t = setup(kept);
+  await t.uploads.restore();
+  expect(t.states()).toEqual([]);
+  expect(kept.list.all()).toEqual([]);
 });
 
 test("an upload that is cancelled is ended on the server too, and not there after a reload", () => {

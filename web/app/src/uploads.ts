@@ -1,4 +1,4 @@
-import type { Artifact, HeraldClient, Job } from "@herald/client";
+import type { HeraldClient, Job } from "@herald/client";
 import { bytes } from "./format";
 import type { KeptFiles } from "./kept-files";
 import { messageOf } from "./live";
@@ -37,6 +37,8 @@ export type Uploader = Pick<HeraldClient, "upload" | "uploads" | "cancelUpload" 
 export interface UploadsKept {
   readonly list: UnfinishedList;
   readonly files: KeptFiles;
+  /** Whether all of an upload is there. */
+  readonly arrived: (upload: string) => Promise<boolean>;
 }
 
 const atOnce = 2;
@@ -56,8 +58,8 @@ export class Uploads {
   #items: readonly Upload[] = [];
   #lastId = 0;
   readonly #aborts = new Map<number, AbortController>();
-  /** What is uploaded already, so that trying again does not send it twice. */
-  readonly #artifacts = new Map<number, Artifact>();
+  /** What is uploaded already, by the artifact that it is, so that trying again does not send it twice. */
+  readonly #arrived = new Map<number, string>();
   /** Gives back what keeps other tabs from an upload. */
   readonly #holds = new Map<number, () => void>();
   readonly #listeners = new Set<() => void>();
@@ -83,8 +85,11 @@ export class Uploads {
     const known = this.#kept?.list.all() ?? [];
     if (known.length === 0) return;
     const there = new Map((await this.#api.uploads()).uploads.map((u) => [u.id, u.offset]));
-    await Promise.all(known.map((upload) => this.#restoreOne(upload, there.get(upload.id), patience)));
-    this.#startNext();
+    try {
+      await Promise.all(known.map((upload) => this.#restoreOne(upload, there.get(upload.id), patience)));
+    } finally {
+      this.#startNext();
+    }
   }
 
   /** Adds files; one above the limit is refused here, before it is sent. One that was lost goes on. */
@@ -157,41 +162,57 @@ export class Uploads {
   async #restoreOne(upload: Unfinished, offset: number | undefined, patience: number): Promise<void> {
     const release = await takeUpload(upload.id, patience);
     if (release === undefined) return;
-    const file = await this.#kept?.files.get(upload.id);
-    if (offset === undefined && file === undefined) {
-      // It has come to its end, one way or another.
-      this.#kept?.list.remove(upload.id);
-      release();
-      return;
+    let id: number | undefined;
+    try {
+      id = await this.#takeUp(upload, offset);
+    } finally {
+      if (id === undefined) release();
+      else this.#holds.set(id, release);
     }
-    const { name, size, lastModified, args } = upload;
-    const state = file === undefined ? "lost" : "waiting";
+  }
+
+  /** Takes an upload up where the page before left it; undefined when nothing is to come of it. */
+  async #takeUp(upload: Unfinished, offset: number | undefined): Promise<number | undefined> {
+    const { name, size, lastModified, args, id: remote } = upload;
+    // The page may have gone between the last byte and the job.
+    const arrived = offset === undefined && (await this.#kept?.arrived(remote)) === true;
+    const file = arrived ? undefined : await this.#kept?.files.get(remote);
+    if (offset === undefined && !arrived && file === undefined) {
+      this.#kept?.list.remove(remote);
+      return undefined;
+    }
     const id = this.#insert({
-      ...{ name, size, lastModified, args, file, state },
-      ...{ loaded: offset ?? 0, remote: upload.id },
+      ...{ name, size, lastModified, args, file, state: arrived || file !== undefined ? "waiting" : "lost" },
+      ...{ loaded: arrived ? size : (offset ?? 0), remote },
     });
-    this.#holds.set(id, release);
+    if (arrived) this.#arrived.set(id, remote); // the artifact has the upload's name
+    return id;
   }
 
   #startNext(): void {
     for (const item of this.#items) {
       if (this.#aborts.size >= atOnce) return;
-      if (item.state === "waiting" && item.file !== undefined) void this.#send(item, item.file);
+      const { id, state, file } = item;
+      const arrived = this.#arrived.get(id);
+      if (state !== "waiting") continue;
+      if (arrived !== undefined) void this.#send(item, () => Promise.resolve(arrived));
+      else if (file !== undefined) void this.#send(item, (signal) => this.#upload(item, file, signal));
     }
   }
 
-  async #send(item: Upload, file: File): Promise<void> {
+  /** Starts the job of a file once that is there: `send` resolves to the artifact that it is then. */
+  async #send(item: Upload, send: (signal: AbortSignal) => Promise<string>): Promise<void> {
     const { id, name, size, args } = item;
     const abort = new AbortController();
     this.#aborts.set(id, abort);
     try {
-      const artifact = this.#artifacts.get(id) ?? (await this.#upload(item, file, abort.signal));
-      this.#artifacts.set(id, artifact);
+      const upload = await send(abort.signal);
+      this.#arrived.set(id, upload);
       this.#update(id, { state: "starting", loaded: size, speed: 0, error: "" });
       // The key makes it one job, also when the page is loaded anew before it knows of it.
       const job = await this.#api.startJob(
-        { kind: "video", title: name, args: { source: { upload: artifact.id }, ...args } },
-        `upload-${artifact.id}`,
+        { kind: "video", title: name, args: { source: { upload }, ...args } },
+        `upload-${upload}`,
       );
       this.#onJob(job);
       this.#forget(id);
@@ -203,11 +224,11 @@ export class Uploads {
     }
   }
 
-  #upload(item: Upload, file: File, signal: AbortSignal): Promise<Artifact> {
+  async #upload(item: Upload, file: File, signal: AbortSignal): Promise<string> {
     const { id, remote } = item;
     this.#update(id, { state: "uploading" });
     const speed = speedometer();
-    return this.#api.upload(file, {
+    const artifact = await this.#api.upload(file, {
       signal,
       resume: remote,
       memory: forgetful,
@@ -222,6 +243,7 @@ export class Uploads {
         this.#update(id, { loaded: Math.min(loaded, file.size), speed: speed(loaded) });
       },
     });
+    return artifact.id;
   }
 
   /** Remembers what the server calls the upload. */
@@ -248,7 +270,7 @@ export class Uploads {
 
   #forget(id: number): void {
     const remote = this.#items.find((item) => item.id === id)?.remote;
-    this.#artifacts.delete(id);
+    this.#arrived.delete(id);
     this.#set(this.#items.filter((item) => item.id !== id));
     this.#letGo(id, remote);
   }
