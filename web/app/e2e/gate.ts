@@ -2,11 +2,14 @@ import { once } from "node:events";
 import { connect, createServer, type Server, type Socket } from "node:net";
 import type { AddressInfo } from "node:net";
 
-/** A way to the server that can be shut, as a network that goes away. */
+/** A way to the server that can be shut, or lead nowhere, as a network that goes away. */
 export class Gate {
   readonly #server: Server;
-  readonly #sockets = new Set<Socket>();
+  /** Each socket that is open, and the one that gets what comes by it. */
+  readonly #ways = new Map<Socket, Socket>();
   #open = true;
+  /** What is to happen once something gets through again; undefined while it does. */
+  #held: (() => void)[] | undefined;
 
   private constructor(to: string) {
     const [host, port] = to.split(":");
@@ -16,18 +19,8 @@ export class Gate {
         return;
       }
       const server = connect(Number(port), host);
-      for (const [socket, other] of [
-        [client, server],
-        [server, client],
-      ] as const) {
-        this.#sockets.add(socket);
-        socket.on("error", () => other.destroy());
-        socket.on("close", () => {
-          this.#sockets.delete(socket);
-          other.destroy();
-        });
-        socket.pipe(other);
-      }
+      this.#lead(client, server);
+      this.#lead(server, client);
     });
   }
 
@@ -45,16 +38,43 @@ export class Gate {
   /** Cuts what is open, and refuses what comes. */
   shut(): void {
     this.#open = false;
-    for (const socket of this.#sockets) socket.destroy();
+    for (const socket of this.#ways.keys()) socket.destroy();
   }
 
   reopen(): void {
     this.#open = true;
   }
 
+  /** Lets nothing through from now on, and tells nobody: no end of a connection arrives either. */
+  hold(): void {
+    this.#held = [];
+    for (const [from, to] of this.#ways) from.unpipe(to);
+  }
+
+  /** Lets through what was held, late. */
+  release(): void {
+    const held = this.#held ?? [];
+    this.#held = undefined;
+    for (const act of held) act();
+    for (const [from, to] of this.#ways) from.pipe(to);
+  }
+
   async end(): Promise<void> {
+    this.#held = undefined;
     this.shut();
     this.#server.close();
     await once(this.#server, "close");
+  }
+
+  #lead(from: Socket, to: Socket): void {
+    this.#ways.set(from, to);
+    if (this.#held === undefined) from.pipe(to);
+    from.on("error", () => undefined); // it is closed after that
+    from.on("close", () => {
+      this.#ways.delete(from);
+      const pass = () => to.destroy();
+      if (this.#held === undefined) pass();
+      else this.#held.push(pass);
+    });
   }
 }

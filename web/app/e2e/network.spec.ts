@@ -3,6 +3,7 @@ import { Gate } from "./gate";
 import { test } from "./herald";
 import { card, expectBadge, signIn } from "./page";
 import { Caller } from "./caller";
+import { notesOf, openTab, serveClient } from "./tab";
 
 /** The bytes of script that a page has fetched, as they came over the wire. */
 function scriptBytes(page: Page): Promise<number> {
@@ -49,6 +50,58 @@ test("a page that lost the network says so, and misses nothing when it is back",
   } finally {
     await gate.end();
   }
+});
+
+test("a silence of some seconds, of which nobody is told, only delays what happens in it", async ({
+  herald,
+  context,
+  request,
+}) => {
+  const backend = await Caller.create(herald, request, "ops", "admin");
+  const gate = await Gate.to(herald.address);
+  try {
+    await serveClient(context);
+    const page = await context.newPage();
+    await signIn(page, herald.link.replace(herald.address, gate.address));
+    const tab = await openTab(context, gate, "demo");
+    const job = await backend.begin("demo", "Nightly import");
+    await backend.report(job, { progress: 0.4 });
+    await expect(card(page, "Nightly import")).toContainText("40");
+    gate.hold();
+    await backend.report(job, { progress: 0.8 }, { message: "row 80" }, { state: "succeeded" });
+    const log = await backend.seqs(job, 6);
+    await expect(card(page, "Nightly import")).toHaveAttribute("data-state", "running");
+    gate.release();
+    await expect(card(page, "Nightly import")).toHaveAttribute("data-state", "succeeded");
+    await expect.poll(async () => (await notesOf(tab)).got).toEqual(log);
+    expect((await notesOf(tab)).states).toEqual(["live"]);
+  } finally {
+    await gate.end();
+  }
+});
+
+test("a browser without a network says that it is offline, and goes on where it was", async ({
+  herald,
+  context,
+  request,
+}) => {
+  const backend = await Caller.create(herald, request, "ops", "admin");
+  await serveClient(context);
+  const page = await context.newPage();
+  await signIn(page, herald.link);
+  const tab = await openTab(context, herald, "demo");
+  const job = await backend.begin("demo", "Nightly import");
+  await expect(card(page, "Nightly import")).toBeVisible();
+  await context.setOffline(true);
+  await expectBadge(page, "Offline");
+  await expectBadge(page, "You are offline.");
+  await backend.report(job, { progress: 0.8 }, { state: "succeeded" });
+  const log = await backend.seqs(job, 4);
+  await expect(card(page, "Nightly import")).toHaveAttribute("data-state", "running");
+  await context.setOffline(false);
+  await expectBadge(page, "Live");
+  await expect(card(page, "Nightly import")).toHaveAttribute("data-state", "succeeded");
+  await expect.poll(async () => (await notesOf(tab)).got).toEqual(log);
 });
 
 test("who is signed out elsewhere is told, and can sign in again", async ({ herald, page, context }) => {

@@ -1,140 +1,15 @@
 import { readFile } from "node:fs/promises";
-import type * as client from "@herald/client";
-import { type APIRequestContext, type BrowserContext, expect, type Page } from "@playwright/test";
-import { freePort, type Herald, test } from "./herald";
-import { expectBadge, signIn } from "./page";
-
-/** What a tab's page notes of its stream. */
-interface Notes {
-  readonly got: number[];
-  readonly states: string[];
-  /** How many connections it has. */
-  connections: number;
-  /** The longest time between two events, in milliseconds. */
-  longestGap: number;
-  from: number;
-  at: number;
-}
-
-/** Backend starts a job of the user's that runs elsewhere, and reports on it. */
-class Backend {
-  readonly #request: APIRequestContext;
-  readonly #base: string;
-  readonly #headers: { authorization: string };
-  #job = "";
-  #reports = 0;
-
-  private constructor(request: APIRequestContext, base: string, token: string) {
-    this.#request = request;
-    this.#base = base;
-    this.#headers = { authorization: `Bearer ${token}` };
-  }
-
-  static async create(herald: Herald, request: APIRequestContext, owner: string): Promise<Backend> {
-    const backend = new Backend(request, `http://${herald.address}/api`, await tokenOf(herald, "admin", "admin"));
-    const job = { kind: "counting", title: "Counting", owner, external: true, start: true };
-    const started = await backend.#post("jobs", job);
-    backend.#job = ((await started.json()) as { id: string }).id;
-    return backend;
-  }
-
-  /** Reports so many times. */
-  async report(times: number, more: object = {}): Promise<void> {
-    for (let i = 0; i < times; i++) {
-      const reports = [{ attempt: 1, message: `report ${String(++this.#reports)}`, ...more }];
-      await this.#post(`jobs/${this.#job}/reports`, { reports });
-    }
-  }
-
-  /** The seqs of all that happened to the job, once all is in the log: it was queued, begun, and reported on. */
-  async log(): Promise<number[]> {
-    let seqs: number[] = [];
-    const read = async () => {
-      const { events } = await this.#get<{ events: { seq: number }[] }>(`jobs/${this.#job}/events`);
-      seqs = events.map((event) => event.seq);
-      return seqs.length;
-    };
-    await expect.poll(read).toBe(this.#reports + 2);
-    return seqs;
-  }
-
-  /** How many streams of the user are open. */
-  async streams(user: string): Promise<number> {
-    return (await this.#get<{ connections: number }>(`users/${user}/presence`)).connections;
-  }
-
-  async #post(path: string, data: unknown) {
-    const response = await this.#request.post(`${this.#base}/${path}`, { headers: this.#headers, data });
-    expect(response.ok(), await response.text()).toBe(true);
-    return response;
-  }
-
-  async #get<T>(path: string): Promise<T> {
-    const response = await this.#request.get(`${this.#base}/${path}`, { headers: this.#headers });
-    expect(response.ok(), await response.text()).toBe(true);
-    return (await response.json()) as T;
-  }
-}
-
-async function tokenOf(herald: Herald, user: string, role?: string): Promise<string> {
-  return (await herald.linkFor(user, role)).split("#token=")[1] ?? "";
-}
-
-/** Serves the client, as built, and a page without any policy of its own. */
-async function serveClient(context: BrowserContext): Promise<void> {
-  const body = await readFile(new URL("../../client/dist/index.js", import.meta.url), "utf8");
-  await context.route("**/herald-client.js", (route) => route.fulfill({ body, contentType: "text/javascript" }));
-  await context.route("**/empty", (route) => route.fulfill({ body: "<!doctype html>", contentType: "text/html" }));
-}
-
-/** Signs the context in. */
-async function enter(context: BrowserContext, herald: Herald): Promise<void> {
-  const authorization = `Bearer ${await tokenOf(herald, "demo")}`;
-  const response = await context.request.post(`http://${herald.address}/api/session`, { headers: { authorization } });
-  expect(response.ok()).toBe(true);
-}
-
-/** Opens a tab that follows the user's stream, and waits until it does. */
-async function openTab(context: BrowserContext, herald: Herald, user: string, token?: string): Promise<Page> {
-  const page = await context.newPage();
-  await page.goto(`http://${herald.address}/empty`);
-  await page.evaluate(
-    async ({ user, token }) => {
-      const path = "/herald-client.js";
-      const { SharedStream } = (await import(path)) as typeof client;
-      const notes: Notes = { got: [], states: [], connections: 0, longestGap: 0, from: 0, at: 0 };
-      Object.assign(window, { notes });
-      const stream = new SharedStream({
-        url: "/api/sse?conflate=off",
-        user,
-        ...(token === undefined ? {} : { token: () => token }),
-        fetch: (url, init) => {
-          if (init?.method !== "POST") {
-            notes.connections++;
-            init?.signal?.addEventListener("abort", () => notes.connections--);
-          }
-          return fetch(url, init);
-        },
-        onState: (state) => notes.states.push(state),
-        onEvent: (event) => {
-          if (event.type === "stream.snapshot") notes.from = Number(stream.lastEventId);
-          if (!("seq" in event)) return;
-          const now = performance.now();
-          if (notes.got.length > 0) notes.longestGap = Math.max(notes.longestGap, now - notes.at);
-          notes.at = now;
-          notes.got.push(event.seq);
-        },
-      });
-    },
-    { user, ...(token === undefined ? {} : { token }) },
-  );
-  await expect.poll(async () => (await notesOf(page)).states.at(-1)).toBe("live");
-  return page;
-}
-
-function notesOf(page: Page): Promise<Notes> {
-  return page.evaluate(() => (window as unknown as { notes: Notes }).notes);
-}
+import {
+  type BrowserContext,
+  expect,
+  type LaunchOptions,
+  type Page,
+  type PlaywrightWorkerArgs,
+} from "@playwright/test";
+import { Caller } from "./caller";
+import { freePort, test } from "./herald";
+import { card, expectBadge, signIn } from "./page";
+import { Backend, enter, type Notes, notesOf, openTab, serveClient, tokenOf } from "./tab";
 
 /** The tabs that have a connection. */
 async function leaders(tabs: readonly Page[]): Promise<Page[]> {
@@ -213,20 +88,32 @@ test("all tabs have one connection, whatever becomes of the tab that holds it", 
   for (const annotation of info.annotations) console.log(annotation.type, annotation.description);
 });
 
+/** Uses a browser whose pages are not made to believe that they have the focus: one tab is visible, others can be frozen. */
+async function asPeopleHaveIt(
+  { chromium }: PlaywrightWorkerArgs["playwright"],
+  options: LaunchOptions,
+  use: (context: BrowserContext) => Promise<void>,
+): Promise<void> {
+  const port = await freePort();
+  const args = [...(options.args ?? []), `--remote-debugging-port=${String(port)}`];
+  const launched = await chromium.launch({ ...options, args });
+  try {
+    const browser = await chromium.connectOverCDP(`http://127.0.0.1:${String(port)}`, { noDefaults: true });
+    const [context] = browser.contexts();
+    if (context === undefined) throw new Error("the browser has no context");
+    await use(context);
+  } finally {
+    await launched.close();
+  }
+}
+
 test("a frozen tab hands its connection on, and fetches what it missed when it is back", async ({
   herald,
   launchOptions,
   playwright,
   request,
 }) => {
-  const port = await freePort();
-  const args = [...(launchOptions.args ?? []), `--remote-debugging-port=${String(port)}`];
-  const launched = await playwright.chromium.launch({ ...launchOptions, args });
-  try {
-    // Pages that are made to believe that they have the focus are not frozen.
-    const browser = await playwright.chromium.connectOverCDP(`http://127.0.0.1:${String(port)}`, { noDefaults: true });
-    const [context] = browser.contexts();
-    if (context === undefined) throw new Error("the browser has no context");
+  await asPeopleHaveIt(playwright, launchOptions, async (context) => {
     await serveClient(context);
     await enter(context, herald);
     const backend = await Backend.create(herald, request, "demo");
@@ -246,9 +133,7 @@ test("a frozen tab hands its connection on, and fetches what it missed when it i
     await backend.report(5);
     await expectAll(tabs, backend);
     expect((await notesOf(leader)).connections).toBe(0);
-  } finally {
-    await launched.close();
-  }
+  });
 });
 
 test("tabs of different users share nothing", async ({ herald, context, request }) => {
@@ -256,7 +141,7 @@ test("tabs of different users share nothing", async ({ herald, context, request 
   const people: { tabs: Page[]; backend: Backend }[] = [];
   for (const name of ["alice", "bob"]) {
     const token = await tokenOf(herald, name);
-    const tabs = [await openTab(context, herald, name, token), await openTab(context, herald, name, token)];
+    const tabs = [await openTab(context, herald, name, { token }), await openTab(context, herald, name, { token })];
     people.push({ tabs, backend: await Backend.create(herald, request, name) });
   }
   for (const { backend } of people) await backend.report(5);
@@ -277,6 +162,45 @@ test("the web app's tabs share one connection", async ({ herald, context, reques
   await backend.report(1);
   await expect(second.getByText("report 2")).toBeVisible();
   await expect.poll(() => backend.streams("demo")).toBe(1);
+});
+
+test("ten tabs on differing pages take up two connections, and each is current when it is looked at", async ({
+  herald,
+  launchOptions,
+  playwright,
+  request,
+}) => {
+  await asPeopleHaveIt(playwright, launchOptions, async (context) => {
+    const backend = await Caller.create(herald, request, "ops", "admin");
+    const titles = ["One", "Two", "Three", "Four"];
+    const jobs = await Promise.all(titles.map((title) => backend.begin("alice", title)));
+    const [one = ""] = jobs;
+    const first = await context.newPage();
+    await signIn(first, await herald.linkFor("sue", "support"));
+    const tabs: Page[] = [];
+    for (const path of [
+      ...jobs.map((id) => `jobs/${id}`),
+      ...["support", "support/connections", "support/live", "support/live?user=alice", `support/jobs/${one}`],
+    ]) {
+      const tab = await context.newPage();
+      await tab.goto(`http://${herald.address}/${path}`);
+      await expectBadge(tab, "Live");
+      tabs.push(tab);
+    }
+    const open = async () =>
+      (await backend.get<{ connections: unknown[] }>("connections?user=sue&live=true")).connections.length;
+    // What all share, and what the tab in front follows besides. That a client is gone is seen when the server's heart beats.
+    await expect.poll(open, { timeout: 60_000 }).toBe(2);
+    for (const id of jobs) await backend.report(id, { state: "succeeded" });
+    for (const [i, title] of titles.entries()) {
+      const tab = tabs[i];
+      await tab?.bringToFront();
+      if (tab !== undefined) await expect(card(tab, title)).toHaveAttribute("data-state", "succeeded");
+    }
+    await expect.poll(open, { timeout: 60_000 }).toBe(2);
+    await first.bringToFront();
+    await expect.poll(open, { timeout: 60_000 }).toBe(1);
+  });
 });
 
 test("the example of the client's README, which is served in development, shows a job as it goes", async ({

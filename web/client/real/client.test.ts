@@ -7,6 +7,7 @@ import {
   type StreamState,
 } from "@herald/client";
 import { afterAll, beforeAll, expect, onTestFinished, test, vi } from "vitest";
+import { Gate } from "../../app/e2e/gate.js";
 import { Herald } from "./herald.js";
 
 let herald: Herald;
@@ -21,17 +22,23 @@ afterAll(async () => {
 
 /** A worker that runs elsewhere, in alice's name. */
 class Backend {
-  readonly #token = herald.token("shop", "--role", "backend");
+  readonly #at: Herald;
+  readonly #token: string;
+
+  constructor(at = herald) {
+    this.#at = at;
+    this.#token = at.token("shop", "--role", "backend");
+  }
 
   async post<T>(path: string, body: unknown): Promise<T> {
     const headers = { authorization: `Bearer ${this.#token}`, "content-type": "application/json" };
-    const response = await fetch(`${herald.url}/api/${path}`, { method: "POST", headers, body: JSON.stringify(body) });
+    const response = await fetch(`${this.#at.url}/api/${path}`, { method: "POST", headers, body: JSON.stringify(body) });
     expect(response.ok, `${path}: ${String(response.status)}`).toBe(true);
     return (await response.json()) as T;
   }
 
   async get<T>(path: string): Promise<T> {
-    const response = await fetch(`${herald.url}/api/${path}`, { headers: { authorization: `Bearer ${this.#token}` } });
+    const response = await fetch(`${this.#at.url}/api/${path}`, { headers: { authorization: `Bearer ${this.#token}` } });
     return (await response.json()) as T;
   }
 
@@ -50,13 +57,13 @@ class Backend {
 }
 
 /** Follows as the user, and notes what comes. */
-function follow(user: string, change: Partial<EventStreamOptions> = {}) {
+function follow(user: string, change: Partial<EventStreamOptions> = {}, at = herald) {
   const events: StreamEvent[] = [];
   const states: StreamState[] = [];
   const errors: (HeraldError | undefined)[] = [];
-  const token = herald.token(user);
+  const token = at.token(user);
   const stream = new EventStream({
-    url: `${herald.url}/api/sse?conflate=off`,
+    url: `${at.url}/api/sse?conflate=off`,
     token: () => token,
     onEvent: (event) => events.push(event),
     onState: (state, error) => {
@@ -215,4 +222,27 @@ test("the calls of the client do what they say", async () => {
   await client.deleteJob(id);
   await expect(client.job(id)).rejects.toMatchObject({ status: 404 });
   expect(await client.presence("heidi")).toMatchObject({ user: "heidi", online: false });
+});
+
+test("a network that swallows everything is noticed by its silence, and nothing is lost nor comes twice", async () => {
+  const quick = await Herald.up("--heartbeat", "1s");
+  onTestFinished(() => quick.remove());
+  const gate = await Gate.to(new URL(quick.url).host);
+  onTestFinished(() => gate.end());
+  const backend = new Backend(quick);
+  const f = follow("judy", { url: `http://${gate.address}/api/sse?conflate=off` }, quick);
+  await f.came("stream.snapshot");
+  const id = await backend.job("judy");
+  await backend.report(id, { message: "before" });
+  await f.came("job.message");
+  gate.hold();
+  for (let i = 0; i < 5; i++) await backend.report(id, { message: "meanwhile" });
+  await f.became("reconnecting");
+  await backend.report(id, { state: "succeeded" });
+  expect(f.types().filter((type) => type === "job.message")).toHaveLength(1);
+  gate.release();
+  await f.came("job.succeeded");
+  expect(f.types().filter((type) => type === "stream.snapshot")).toHaveLength(1);
+  const { events } = await backend.get<{ events: { seq: number }[] }>(`jobs/${id}/events`);
+  expect(f.logged().map((event) => event.seq)).toEqual(events.map((event) => event.seq));
 });
