@@ -35,7 +35,7 @@ build: $(npm_stamp) ## build the web app and the program bin/herald
 
 .PHONY: test
 test: $(npm_stamp) ## run all tests: Go with the race detector, TypeScript, and the browser
-	.ci/packages ffmpeg postgres chromium compiler network curl nginx psql python
+	.ci/packages ffmpeg postgres chromium compiler network curl nginx pgbouncer psql python
 	$(MAKE) --no-print-directory build
 	$(for_tests) go test -race -p 2 ./...
 	cd web && $(for_tests) npm test

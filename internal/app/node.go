@@ -238,7 +238,7 @@ func (b *build) worker() error {
 		Threads: b.config.VideoThreads, Time: b.config.VideoTime, Output: int64(b.config.VideoSize), Reserve: int64(b.config.VideoReserve),
 	}
 	config := worker.Config{
-		Node: b.config.Node, Log: b.log, Store: b.db, Pool: b.db.Pool(), Schema: migrations.QueueSchema, Blobs: b.bucket,
+		Node: b.config.Node, Log: b.log, Store: b.db, Pool: b.db.Sessions(), Schema: migrations.QueueSchema, Blobs: b.bucket,
 		Tools: tools, Exports: b.exports, Reports: progress.New(b.db, progress.Config{}), Workers: b.config.Workers,
 		WorkDir:   filepath.Join(b.config.DataDir, "work"),
 		Create:    jobs{b.db, b.queue}.CreateJob,

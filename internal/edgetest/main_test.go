@@ -69,6 +69,7 @@ func (l *logText) count(text string) int {
 type node struct {
 	t      *testing.T
 	config config.Config
+	roles  app.Roles
 	log    *logText
 	db     *postgres.DB
 	token  string
@@ -77,8 +78,14 @@ type node struct {
 	cancel context.CancelFunc
 }
 
-// newNode starts a node; change may alter its settings.
+// newNode starts a node that serves; change may alter its settings.
 func newNode(t *testing.T, change ...func(*config.Config)) *node {
+	t.Helper()
+	return newNodeOf(t, app.Roles{API: true}, change...)
+}
+
+// newNodeOf starts a node with the roles.
+func newNodeOf(t *testing.T, roles app.Roles, change ...func(*config.Config)) *node {
 	t.Helper()
 	c := config.Config{
 		Addr: newHost() + ":0", DatabaseURL: pgtest.New(t), DataDir: t.TempDir(), Workers: 1, MaxUploadSize: 1,
@@ -97,12 +104,12 @@ func newNode(t *testing.T, change ...func(*config.Config)) *node {
 	if err != nil {
 		t.Fatal(err)
 	}
-	db, err := postgres.Open(t.Context(), c.DatabaseURL, postgres.Config{MaxConns: 2})
+	db, err := postgres.Open(t.Context(), c.DatabaseURL, postgres.Config{MaxConns: 2, Direct: c.DirectURL})
 	if err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(db.Close)
-	n := &node{t: t, config: c, log: &logText{}, db: db, token: token}
+	n := &node{t: t, config: c, roles: roles, log: &logText{}, db: db, token: token}
 	n.start()
 	t.Cleanup(n.stop)
 	return n
@@ -114,7 +121,7 @@ func (n *node) start() {
 	ctx, cancel := context.WithCancel(context.WithoutCancel(n.t.Context()))
 	ready, ended := make(chan net.Addr, 1), make(chan error, 1)
 	go func() {
-		ended <- app.New(n.config, app.Roles{API: true}, log).Run(ctx, func(addr net.Addr) { ready <- addr })
+		ended <- app.New(n.config, n.roles, log).Run(ctx, func(addr net.Addr) { ready <- addr })
 	}()
 	select {
 	case addr := <-ready:

@@ -26,10 +26,16 @@ const (
 // documentedProxy is the block that the documentation recommends.
 func documentedProxy(t *testing.T) string {
 	t.Helper()
-	_, rest, _ := strings.Cut(repositoryFile(t, "docs/proxies.md"), "```nginx\n")
+	return documented(t, "docs/proxies.md", "nginx")
+}
+
+// documented is the first block of the language on the page.
+func documented(t *testing.T, page, language string) string {
+	t.Helper()
+	_, rest, _ := strings.Cut(repositoryFile(t, page), "```"+language+"\n")
 	block, _, found := strings.Cut(rest, "```")
 	if !found {
-		t.Fatal("docs/proxies.md has no block for nginx")
+		t.Fatalf("%s has no block of %s", page, language)
 	}
 	return block
 }
@@ -56,7 +62,7 @@ func startNginx(t *testing.T, n *node, location string, directives ...string) ng
 	x := nginx{host: newHost()}
 	var f files
 	f, x.roots = newFiles(t, x.host)
-	dir := nginxDir(t)
+	dir := openDir(t)
 	site := fmt.Sprintf(`
 		client_body_temp_path body; proxy_temp_path proxy; fastcgi_temp_path fastcgi; uwsgi_temp_path uwsgi; scgi_temp_path scgi;
 		%s
@@ -69,17 +75,17 @@ func startNginx(t *testing.T, n *node, location string, directives ...string) ng
 		}`, strings.Join(directives, "\n"), x.host, httpPort, x.host, httpsPort, f.cert, f.key,
 		strings.ReplaceAll(location, "http://127.0.0.1:8080", n.url("")))
 	write(t, filepath.Join(dir, "site"), site)
-	root := debiansNginx(t)
-	debians, err := os.ReadFile(root + "/etc/nginx/nginx.conf")
+	root := debians(t, nginxProgram)
+	theirs, err := os.ReadFile(root + "/etc/nginx/nginx.conf")
 	if err != nil {
 		t.Fatal(err)
 	}
 	moved := strings.NewReplacer(
 		"/run/nginx.pid", dir+"/pid", "/var/log/nginx/", dir+"/", "/etc/nginx/sites-enabled/*", dir+"/site",
 		"/etc/nginx/conf.d/*.conf", dir+"/none*", "/etc/nginx/modules-enabled/*.conf", dir+"/none*", "/etc/nginx/", root+"/etc/nginx/",
-	).Replace(string(debians))
+	).Replace(string(theirs))
 	if !strings.Contains(moved, dir+"/site") {
-		t.Fatalf("nginx.conf includes no sites:\n%s", debians)
+		t.Fatalf("nginx.conf includes no sites:\n%s", theirs)
 	}
 	write(t, filepath.Join(dir, "nginx.conf"), moved)
 	x.run(t, root+nginxProgram, dir)
@@ -89,28 +95,28 @@ func startNginx(t *testing.T, n *node, location string, directives ...string) ng
 // nginxProgram is where Debian has it.
 const nginxProgram = "/usr/sbin/nginx"
 
-// debiansNginx is the root below which Debian's package is: the machine's, or a
-// folder that it was unpacked in.
-func debiansNginx(t *testing.T) string {
+// debians is the root below which the program of Debian's is: the machine's, or a
+// folder that its package was unpacked in.
+func debians(t *testing.T, program string) string {
 	t.Helper()
-	unpacked, err := filepath.Abs("../../.tools/nginx")
+	unpacked, err := filepath.Abs("../../.tools/" + filepath.Base(program))
 	if err != nil {
 		t.Fatal(err)
 	}
 	for _, root := range []string{"", unpacked} {
-		if _, err := os.Stat(root + nginxProgram); err == nil {
+		if _, err := os.Stat(root + program); err == nil {
 			return root
 		}
 	}
-	t.Fatal("there is no nginx: '.ci/packages nginx' gets one")
+	t.Fatalf("there is no %[1]s: '.ci/packages %[1]s' gets one", filepath.Base(program))
 	return ""
 }
 
-// nginxDir is a folder that nginx' workers, who are another user's when root
+// openDir is a folder that nginx' workers, who are another user's when root
 // runs the tests, can reach.
-func nginxDir(t *testing.T) string {
+func openDir(t *testing.T) string {
 	t.Helper()
-	dir, err := os.MkdirTemp("", "herald-nginx-") //nolint:usetesting // t.TempDir is closed to other users
+	dir, err := os.MkdirTemp("", "herald-edge-") //nolint:usetesting // t.TempDir is closed to other users
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -129,6 +135,13 @@ func nginxDir(t *testing.T) string {
 func (x nginx) run(t *testing.T, program, dir string) {
 	t.Helper()
 	cmd := exec.Command(program, "-p", dir, "-c", filepath.Join(dir, "nginx.conf"), "-e", "stderr", "-g", "daemon off;")
+	t.Cleanup(runServer(t, cmd, net.JoinHostPort(x.host, httpsPort)))
+}
+
+// runServer runs a server, and returns when it listens on the address, with what
+// ends it.
+func runServer(t *testing.T, cmd *exec.Cmd, addr string) (stop func()) {
+	t.Helper()
 	cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGTERM}
 	said := &logText{}
 	cmd.Stderr = said
@@ -140,22 +153,23 @@ func (x nginx) run(t *testing.T, program, dir string) {
 		defer close(ended)
 		_ = cmd.Wait()
 	}()
-	t.Cleanup(func() {
+	stop = func() {
 		_ = cmd.Process.Signal(syscall.SIGTERM)
 		<-ended
-	})
-	await(t, "nginx to listen", func() bool {
+	}
+	await(t, filepath.Base(cmd.Path)+" to listen", func() bool {
 		select {
 		case <-ended:
-			t.Fatalf("nginx ended: %s", &said.text)
+			t.Fatalf("%s ended: %s", filepath.Base(cmd.Path), &said.text)
 		default:
 		}
-		c, err := net.Dial("tcp", net.JoinHostPort(x.host, httpsPort))
+		c, err := net.Dial("tcp", addr)
 		if err == nil {
 			_ = c.Close()
 		}
 		return err == nil
 	})
+	return stop
 }
 
 func write(t *testing.T, path, text string) {

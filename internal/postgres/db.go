@@ -20,7 +20,8 @@ import (
 // transaction. It is safe for concurrent use.
 type DB struct {
 	pool        *pgxpool.Pool
-	url         string // for connections of their own: the sequencer's session and listeners
+	sessions    *pgxpool.Pool // past any transaction pooler; the pool itself where there is none
+	url         string        // for connections of their own: the sequencer's session and listeners
 	partition   int64
 	keyLifetime time.Duration // of idempotency keys
 	// connectionAge is how long past connections are kept.
@@ -37,29 +38,18 @@ type Config struct {
 	ConnectionAge time.Duration // how long a connection is remembered after its end; default 30 days
 }
 
-// defaultConns is how many connections a pool has.
-const defaultConns = 16
+// defaultConns is how many connections a pool has, and sessionConns how many a
+// pool of sessions has beside it.
+const defaultConns, sessionConns = 16, 4
 
 // Open connects to the database at the URL and checks that it answers.
 func Open(ctx context.Context, url string, config Config) (*DB, error) {
-	pc, err := poolConfig(url)
-	if err != nil {
-		return nil, err
-	}
-	pc.MaxConns = defaultConns
-	if config.MaxConns > 0 {
-		pc.MaxConns = config.MaxConns
-	}
-	pool, err := pgxpool.NewWithConfig(ctx, pc)
-	if err != nil {
-		return nil, fmt.Errorf("connect to the database: %w", err)
-	}
-	if err := pool.Ping(ctx); err != nil {
-		pool.Close()
-		return nil, fmt.Errorf("connect to the database: %w", err)
-	}
 	if config.Direct == "" {
 		config.Direct = url
+	}
+	pool, sessions, err := openPools(ctx, url, config)
+	if err != nil {
+		return nil, err
 	}
 	if config.Partition <= 0 {
 		config.Partition = 1_000_000
@@ -71,15 +61,62 @@ func Open(ctx context.Context, url string, config Config) (*DB, error) {
 		config.ConnectionAge = 30 * 24 * time.Hour
 	}
 	return &DB{
-		pool: pool, url: config.Direct, partition: config.Partition, keyLifetime: config.KeyLifetime, connectionAge: config.ConnectionAge,
+		pool: pool, sessions: sessions, url: config.Direct, partition: config.Partition, keyLifetime: config.KeyLifetime, connectionAge: config.ConnectionAge,
 	}, nil
 }
 
+// openPools opens the pool, and one of sessions when another address leads to them.
+// That one connects when it is first used.
+func openPools(ctx context.Context, url string, config Config) (pool, sessions *pgxpool.Pool, err error) {
+	pc, err := poolConfig(url)
+	if err != nil {
+		return nil, nil, err
+	}
+	pc.MaxConns = defaultConns
+	if config.MaxConns > 0 {
+		pc.MaxConns = config.MaxConns
+	}
+	if config.Direct != url {
+		throughPooler(pc)
+	}
+	if pool, err = connectPool(ctx, pc); err != nil || config.Direct == url {
+		return pool, pool, err
+	}
+	if pc, err = poolConfig(config.Direct); err == nil {
+		pc.MaxConns = sessionConns
+		sessions, err = pgxpool.NewWithConfig(ctx, pc)
+	}
+	if err != nil {
+		pool.Close()
+	}
+	return pool, sessions, err
+}
+
+// connectPool opens a pool and checks that the database answers.
+func connectPool(ctx context.Context, config *pgxpool.Config) (*pgxpool.Pool, error) {
+	pool, err := pgxpool.NewWithConfig(ctx, config)
+	if err != nil {
+		return nil, fmt.Errorf("connect to the database: %w", err)
+	}
+	if err := pool.Ping(ctx); err != nil {
+		pool.Close()
+		return nil, fmt.Errorf("connect to the database: %w", err)
+	}
+	return pool, nil
+}
+
 // Close gives all connections back. It waits for calls under way.
-func (db *DB) Close() { db.pool.Close() }
+func (db *DB) Close() {
+	db.pool.Close()
+	db.sessions.Close()
+}
 
 // Pool is the pool itself, for the queue, which brings SQL of its own.
 func (db *DB) Pool() *pgxpool.Pool { return db.pool }
+
+// Sessions is a pool whose connections are sessions, even where a transaction pooler
+// stands before the database, for the queue's workers, who LISTEN. It may be small.
+func (db *DB) Sessions() *pgxpool.Pool { return db.sessions }
 
 // Ping reports whether the database answers.
 func (db *DB) Ping(ctx context.Context) error { return db.pool.Ping(ctx) }
@@ -106,11 +143,16 @@ func poolConfig(url string) (*pgxpool.Config, error) {
 const settings = `SET jit = off; SET plan_cache_mode = force_generic_plan; SET tcp_keepalives_idle = 3;
 SET default_transaction_isolation = 'read committed'; SET tcp_keepalives_interval = 1; SET tcp_keepalives_count = 3; SET tcp_user_timeout = 5000`
 
-// configure makes a new connection as all are.
-func configure(ctx context.Context, conn *pgx.Conn) error {
+// registerTypes makes times come in UTC.
+func registerTypes(conn *pgx.Conn) {
 	conn.TypeMap().RegisterType(&pgtype.Type{
 		Name: "timestamptz", OID: pgtype.TimestamptzOID, Codec: &pgtype.TimestamptzCodec{ScanLocation: time.UTC},
 	})
+}
+
+// configure makes a new connection as all are.
+func configure(ctx context.Context, conn *pgx.Conn) error {
+	registerTypes(conn)
 	if _, err := conn.Exec(ctx, settings); err != nil {
 		return fmt.Errorf("configure a connection: %w", err)
 	}

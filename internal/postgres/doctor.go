@@ -25,15 +25,6 @@ type Examiner struct{ url, direct string }
 // transaction pooler.
 func NewExaminer(url, direct string) Examiner { return Examiner{url, direct} }
 
-// connected does something on a connection of its own.
-func connected(ctx context.Context, url string, do func(*pgx.Conn) error) error {
-	conn, err := (&DB{url: url}).Session(ctx)
-	if err != nil {
-		return err
-	}
-	return errors.Join(do(conn), conn.Close(context.WithoutCancel(ctx)))
-}
-
 // stateQuery reads how the server is. Its settings are those of this role in this
 // database. The leader is who holds the sequencer's lock, whose number Postgres
 // shows in two halves.
@@ -113,61 +104,18 @@ func (e Examiner) Backlog(ctx context.Context) (n int, oldest time.Duration, err
 	return n, oldest, err
 }
 
-// place is where a statement is run: by which process of which database.
-type place struct {
-	process   int
-	database  uint32
-	serverAge time.Time
-}
-
-const placeQuery = `SELECT pg_backend_pid(), (SELECT oid FROM pg_database WHERE datname = current_database()), pg_postmaster_start_time()`
-
-// placeOf asks by a query that nothing is prepared for, since poolers lose that.
-func placeOf(ctx context.Context, on interface {
-	QueryRow(ctx context.Context, sql string, args ...any) pgx.Row
-},
-) (p place, err error) {
-	if err = on.QueryRow(ctx, placeQuery, pgx.QueryExecModeSimpleProtocol).Scan(&p.process, &p.database, &p.serverAge); err != nil {
-		err = fmt.Errorf("ask which session this is: %w", err)
-	}
-	return p, err
-}
-
-// errPooler says that what looks like a session is none.
-var errPooler = errors.New("the direct address leads to a transaction pooler: LISTEN and advisory locks, which Herald needs, do not work through it")
-
-// CheckSession finds a transaction pooler by what it does: between transactions,
-// it gives a session's process to another. So one connection looks which process
-// it has, another holds a transaction, and the first looks again.
+// CheckSession returns an error unless the direct address leads to sessions of the
+// database that the other one leads to.
 func (e Examiner) CheckSession(ctx context.Context) error {
-	var there place
-	err := connected(ctx, e.url, func(conn *pgx.Conn) (err error) {
-		there, err = placeOf(ctx, conn)
-		return err
-	})
-	if err != nil {
+	here, err := checkSession(ctx, e.direct)
+	if err != nil || e.direct == e.url {
 		return err
 	}
-	return connected(ctx, e.direct, func(one *pgx.Conn) error {
-		before, err := placeOf(ctx, one)
-		if err != nil {
-			return err
+	return connected(ctx, e.url, func(conn *pgx.Conn) error {
+		there, err := placeOf(ctx, conn)
+		if err == nil && (here.database != there.database || !here.serverAge.Equal(there.serverAge)) {
+			err = errors.New("the direct address leads to another database than the database's address")
 		}
-		if before.database != there.database || !before.serverAge.Equal(there.serverAge) {
-			return errors.New("the direct address leads to another database than the database's address")
-		}
-		return connected(ctx, e.direct, func(other *pgx.Conn) error {
-			return pgx.BeginFunc(ctx, other, func(tx pgx.Tx) error {
-				held, err := placeOf(ctx, tx)
-				if err != nil {
-					return err
-				}
-				after, err := placeOf(ctx, one)
-				if err == nil && (after != before || held.process == before.process) {
-					err = errPooler
-				}
-				return err
-			})
-		})
+		return err
 	})
 }

@@ -6,7 +6,6 @@ import (
 	"fmt"
 
 	"github.com/jackc/pgx/v5"
-	"github.com/jackc/pgx/v5/pgxpool"
 	"github.com/jackc/pgx/v5/stdlib"
 	"github.com/pressly/goose/v3"
 	"github.com/pressly/goose/v3/lock"
@@ -59,7 +58,13 @@ func MigrateDown(ctx context.Context, url string) error {
 	})
 }
 
+// withMigrations holds a lock that a session has, so it needs one.
 func withMigrations(ctx context.Context, url string, run func(*goose.Provider) error) error {
+	if _, err := checkSession(ctx, url); errors.Is(err, errPooler) {
+		return fmt.Errorf("%w; set HERALD_DIRECT_DATABASE_URL to the address of the same database past it", err)
+	} else if err != nil {
+		return err
+	}
 	config, err := poolConfig(url)
 	if err != nil {
 		return err
@@ -72,14 +77,11 @@ func withMigrations(ctx context.Context, url string, run func(*goose.Provider) e
 		}
 		return set(ctx, conn, map[string]string{"search_path": "public"})
 	}
-	pool, err := pgxpool.NewWithConfig(ctx, config)
+	pool, err := connectPool(ctx, config)
 	if err != nil {
-		return fmt.Errorf("connect to the database: %w", err)
+		return err
 	}
 	defer pool.Close()
-	if err := pool.Ping(ctx); err != nil {
-		return fmt.Errorf("connect to the database: %w", err)
-	}
 	db := stdlib.OpenDBFromPool(pool)
 	defer db.Close() //nolint:errcheck // it only gives connections back to the pool
 	locker, err := lock.NewPostgresSessionLocker(lock.WithLockTimeout(1, lockTries))

@@ -56,8 +56,8 @@ type Config struct {
 	Node    string // this node's name; no two that run at once share it
 	Log     *slog.Logger
 	Store   Store
-	Pool    *pgxpool.Pool
-	Schema  string // of River's tables
+	Pool    *pgxpool.Pool // of sessions, for River, which listens
+	Schema  string        // of River's tables
 	Blobs   *blob.Bucket
 	Tools   ffmpeg.Tools
 	Exports export.Source
