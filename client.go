@@ -275,6 +275,9 @@ func (f EventFilter) query() url.Values {
 			query.Set(name, strconv.FormatInt(seq, 10))
 		}
 	}
+	for key, values := range f.Metadata {
+		query["metadata."+key] = values
+	}
 	if f.Errors {
 		query.Set("errors", "true")
 	}

@@ -232,14 +232,15 @@ type Event struct {
 // EventFilter says which events are listed: those that meet all that is set. The
 // zero EventFilter lists all that the token may see.
 type EventFilter struct {
-	Topics        []string // that concern any of these
-	User          string   // that concern the user
-	Job           string   // of the job
-	Kind          string   // of jobs of the kind
-	Types         []string // of any of these types, or of those that begin so: "job.*"
-	States        []string // that tell of a job in one of these states
-	Errors        bool     // only failures and the like; not with Types
-	Actor         string   // that the actor caused
+	Topics        []string            // that concern any of these
+	User          string              // that concern the user
+	Job           string              // of the job
+	Kind          string              // of jobs of the kind
+	Types         []string            // of any of these types, or of those that begin so: "job.*"
+	States        []string            // that tell of a job in one of these states
+	Errors        bool                // only failures and the like; not with Types
+	Actor         string              // that the actor caused
+	Metadata      map[string][]string // for each key, the values of which the event's must be one
 	Since, Until  time.Time
 	Text          string // whose message or error contains it; with Since, a topic, a user or a job
 	After, Before int64  // only those behind, or in front of, a seq; one of the two

@@ -40,21 +40,22 @@ var errEnough = errors.New("enough events")
 
 // filters are those that the API has beyond the log's own.
 type filters struct {
-	User   string    `help:"Only what concerns this user."`
-	Kind   string    `help:"Only of jobs of this kind."`
-	State  []string  `help:"Only what tells of a job in this state; may be repeated."`
-	Errors bool      `help:"Only failures and the like."`
-	Actor  string    `help:"Only what this user, worker or program caused."`
-	Since  time.Time `help:"Only what was recorded then or later (RFC 3339)."`
-	Until  time.Time `help:"Only what was recorded before then."`
-	Text   string    `help:"Only what has this in its message or error; with --since, --topic, --user or --job."`
-	Before event.Seq `help:"End before this seq."`
-	Newest bool      `help:"Begin with the newest."`
+	User     string    `help:"Only what concerns this user."`
+	Kind     string    `help:"Only of jobs of this kind."`
+	State    []string  `help:"Only what tells of a job in this state; may be repeated."`
+	Errors   bool      `help:"Only failures and the like."`
+	Actor    string    `help:"Only what this user, worker or program caused."`
+	Metadata []string  `help:"Only what has this metadata; may be repeated." sep:"none" placeholder:"KEY=VALUE"`
+	Since    time.Time `help:"Only what was recorded then or later (RFC 3339)."`
+	Until    time.Time `help:"Only what was recorded before then."`
+	Text     string    `help:"Only what has this in its message or error; with --since, --topic, --user or --job."`
+	Before   event.Seq `help:"End before this seq."`
+	Newest   bool      `help:"Begin with the newest."`
 }
 
 // any reports whether one of them is given.
 func (f filters) set() bool {
-	return len(f.State) > 0 || !reflect.DeepEqual(f, filters{State: f.State})
+	return len(f.State)+len(f.Metadata) > 0 || !reflect.DeepEqual(f, filters{State: f.State, Metadata: f.Metadata})
 }
 
 // Run prints events.
@@ -103,7 +104,14 @@ func (c *eventsCmd) ask(ctx context.Context, p *printer) error {
 	}
 	f := herald.EventFilter{
 		User: c.User, Kind: c.Kind, States: c.State, Errors: c.Errors, Actor: c.Actor, Since: c.Since, Until: c.Until, Text: c.Text,
-		After: int64(c.After), Before: int64(c.Before), Oldest: !c.Newest,
+		After: int64(c.After), Before: int64(c.Before), Oldest: !c.Newest, Metadata: map[string][]string{},
+	}
+	for _, pair := range c.Metadata {
+		key, value, ok := strings.Cut(pair, "=")
+		if !ok || key == "" {
+			return fmt.Errorf("--metadata %s: want KEY=VALUE", pair)
+		}
+		f.Metadata[key] = append(f.Metadata[key], value)
 	}
 	if c.Job != uuid.Nil {
 		f.Job = c.Job.String()

@@ -199,7 +199,7 @@ func TestEventsOfAServer(t *testing.T) {
 		t.Fatal(stderr)
 	}
 	ask := []string{"--url", "http://" + address, "--token", strings.TrimSpace(token)}
-	if status, _, stderr := program(t, with(ask, "run", "--", "true")...); status != 0 {
+	if status, _, stderr := program(t, with(ask, "run", "--metadata", "tenant=acme", "--", "true")...); status != 0 {
 		t.Fatalf("run: %d, %q", status, stderr)
 	}
 	var ended herald.Event
@@ -211,6 +211,22 @@ func TestEventsOfAServer(t *testing.T) {
 	}
 	if ended.Type != "job.succeeded" || ended.Actor == "" || len(ended.Topics) != 2 {
 		t.Errorf("the event is %+v", ended)
+	}
+	for _, tt := range []struct {
+		args []string
+		want bool
+	}{
+		{[]string{"--metadata", "tenant=acme"}, true},
+		{[]string{"--metadata", "tenant=other", "--metadata", "tenant=acme"}, true},
+		{[]string{"--metadata", "tenant=acme", "--metadata", "region=eu"}, false},
+	} {
+		args := append([]string{"events", "--type", "job.succeeded"}, tt.args...)
+		if status, stdout, stderr := program(t, with(ask, args[0], args[1:]...)...); status != 0 || strings.Contains(stdout, "job.succeeded") != tt.want {
+			t.Errorf("%v: %d, %q, %q, want the event: %v", args, status, stdout, stderr, tt.want)
+		}
+	}
+	if status, _, stderr := program(t, with(ask, "events", "--metadata", "tenant")...); status != 1 || !strings.Contains(stderr, "KEY=VALUE") {
+		t.Errorf("metadata without a value: %d, %q", status, stderr)
 	}
 	status, text, stderr := program(t, with(ask, "explain", fmt.Sprint(ended.Seq))...)
 	if status != 0 || !strings.Contains(text, "ann did not get event") || !strings.Contains(text, "no_connection") {

@@ -14,6 +14,7 @@ import (
 
 	"github.com/google/uuid"
 
+	"herald"
 	"herald/internal/auth"
 	"herald/internal/event"
 	"herald/internal/httpapi"
@@ -209,6 +210,25 @@ func TestParity_20_HistoryByMetadata(t *testing.T) {
 				t.Errorf("%s finds %v, want %v", query, got, want)
 			}
 		}
+	}
+	client, err := herald.New(herald.Config{URL: s.URL, Token: demo})
+	if err != nil {
+		t.Fatal(err)
+	}
+	filter := herald.EventFilter{Metadata: map[string][]string{"team": {"green", "red"}, "size": {"1"}}, Oldest: true}
+	var got []int
+	for e, err := range client.History(t.Context(), filter) {
+		var data struct{ N int }
+		if err == nil {
+			err = json.Unmarshal(e.Data, &data)
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+		got = append(got, data.N)
+	}
+	if !slices.Equal(got, []int{0, 2}) {
+		t.Errorf("the client finds %v with %v, want 0 and 2", got, filter.Metadata)
 	}
 	if a := s.do(t, http.MethodGet, "/api/events?metadata.=x", demo, ""); a.status != http.StatusBadRequest || a.problem() != "bad-filter" {
 		t.Errorf("metadata without a key = %d %s, want 400", a.status, a.body)

@@ -40,6 +40,15 @@ test("filters go into the address", async () => {
   expect(requests[0]?.url).toBe("/api/jobs?state=active&limit=5&before=a+b");
 });
 
+test("history is filtered by metadata", async () => {
+  const requests = answer(200, '{"events":[],"next":""}');
+  const metadata = { tenant: "a b", region: ["eu", "us"] };
+  await new HeraldClient().events({ type: ["job.*"], metadata, limit: 5 });
+  expect(requests[0]?.url).toBe(
+    "/api/events?type=job.*&limit=5&metadata.tenant=a+b&metadata.region=eu&metadata.region=us",
+  );
+});
+
 test("signing in sends the token once", async () => {
   const requests = answer(200, '{"user":"demo"}');
   const client = new HeraldClient();

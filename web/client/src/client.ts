@@ -56,6 +56,8 @@ export interface EventFilter {
   readonly topic?: readonly string[];
   /** "job.*" means all that begin so. */
   readonly type?: readonly string[];
+  /** Only those whose metadata has, for each key, the value or one of the values. */
+  readonly metadata?: Readonly<Record<string, string | readonly string[]>>;
   readonly limit?: number;
 }
 
@@ -154,9 +156,10 @@ export class HeraldClient {
   }
 
   /** The newest of the log's entries that the user may see, the newest first. */
-  events(filter: EventFilter = {}): Promise<EventPage> {
+  events({ metadata = {}, ...filter }: EventFilter = {}): Promise<EventPage> {
     const query = new URLSearchParams();
-    for (const [name, value] of Object.entries(filter))
+    const keyed = Object.entries(metadata).map(([key, values]) => [`metadata.${key}`, values] as const);
+    for (const [name, value] of [...Object.entries(filter), ...keyed])
       for (const one of [value].flat()) query.append(name, String(one));
     return this.#json("GET", `/api/events?${query.toString()}`);
   }
