@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"fmt"
+	"log/slog"
 	"os"
 	"path/filepath"
 	"strings"
@@ -45,6 +46,9 @@ func Checks(c config.Config, wrong error) []doctor.Check {
 		doctor.Check{Name: "ffmpeg", Look: checkFFmpeg},
 		plainly("certificate", func() doctor.Finding { return checkCertificate(c) }),
 		doctor.Check{Name: "mail server", Look: func(ctx context.Context) doctor.Finding { return checkMail(ctx, c) }},
+		doctor.Check{Name: "token issuer", Look: func(ctx context.Context) doctor.Finding { return checkIssuer(ctx, c) }},
+		doctor.Check{Name: "sign-in", Look: n.checkSignIn},
+		doctor.Check{Name: "exports", Look: n.checkExports},
 		doctor.Check{Name: "address", Look: func(ctx context.Context) doctor.Finding { return doctor.Address(ctx, c.Scheme(), c.Addr) }},
 	)
 }
@@ -155,4 +159,44 @@ func checkMail(ctx context.Context, c config.Config) doctor.Finding {
 		return doctor.Wrong(advice, "%v", err)
 	}
 	return doctor.Tried(m.Try(ctx), "it takes mails from Herald; none was sent", advice)
+}
+
+// checkIssuer fetches the keys of the issuer whose tokens are good besides Herald's.
+func checkIssuer(ctx context.Context, c config.Config) doctor.Finding {
+	if c.JWTIssuer == "" || c.JWKSURL == "" {
+		return doctor.Good("no keys have to be fetched: --jwks-url is not set")
+	}
+	const advice = "look at --jwks-url, and whether this machine reaches it: while it does not answer, nobody new gets in with its tokens"
+	jwks, err := auth.NewJWKS(c.JWKSURL, slog.New(slog.DiscardHandler), auth.JWKSConfig{})
+	if err != nil {
+		return doctor.Wrong(advice, "%v", err)
+	}
+	keys, err := jwks.Try(ctx)
+	return doctor.Tried(err, fmt.Sprintf("%s shows keys that check signatures: %d", c.JWKSURL, keys), advice)
+}
+
+// checkSignIn asks the provider that people sign in with.
+func (n *Node) checkSignIn(ctx context.Context) doctor.Finding {
+	const advice = "look at --oidc-issuer, which is what the provider calls itself, and whether this machine reaches it: without, nobody signs in with it"
+	provider, err := (&build{Node: n}).provider()
+	switch {
+	case err != nil:
+		return doctor.Wrong(advice, "%v", err)
+	case provider == nil:
+		return doctor.Good("no provider is set: --oidc-issuer")
+	}
+	return doctor.Tried(provider.Try(ctx), n.config.OIDCIssuer+" answers", advice)
+}
+
+// checkExports has the database that exports are read from read each query. Without
+// one of its own and without datasets of the operator's, there is nothing to find.
+func (n *Node) checkExports(ctx context.Context) doctor.Finding {
+	if n.config.ExportURL == "" && (n.config.DatasetsDir == "" || n.config.DirectURL == "") {
+		return doctor.Good("they are read from Herald's database, and are Herald's own")
+	}
+	exports, err := n.exports(ctx)
+	if err != nil {
+		return doctor.Wrong("look at --export-database-url, what its role may read, and the files in --datasets-dir", "%v", err)
+	}
+	return doctor.Good("each of the %d datasets can be read", len(exports.Datasets()))
 }

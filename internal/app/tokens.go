@@ -60,6 +60,15 @@ func (b *build) claims() auth.Claims {
 // signIn is how people sign in to the web app with a provider; nil when none is
 // set.
 func (b *build) signIn() (httpapi.SignIn, error) {
+	provider, err := b.provider()
+	if provider == nil {
+		return nil, err // no interface with nothing in it
+	}
+	return provider, nil
+}
+
+// provider is the one that people sign in with; nil when none is set.
+func (b *build) provider() (*signin.Provider, error) {
 	c := signin.Config{
 		Issuer: b.config.OIDCIssuer, ClientID: b.config.OIDCClientID, RedirectURL: b.config.OIDCRedirectURL, Claims: b.claims(),
 	}

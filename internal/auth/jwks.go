@@ -149,6 +149,14 @@ func (s *JWKS) Run(ctx context.Context) error {
 	}
 }
 
+// Try fetches the keys once, and returns how many of them check signatures. It is for
+// who wants to know whether Run would.
+func (s *JWKS) Try(ctx context.Context) (keys int, err error) {
+	defer s.config.Client.CloseIdleConnections()
+	fetched, err := s.get(ctx)
+	return len(fetched), err
+}
+
 // pause waits until the next fetch may begin, and is due or wanted. It reports
 // false when ctx has ended.
 func (s *JWKS) pause(ctx context.Context) bool {

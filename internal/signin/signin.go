@@ -95,6 +95,13 @@ func (p *Provider) find(ctx context.Context) (*found, error) {
 	return p.found, nil
 }
 
+// Try asks the provider for its addresses, as the first sign-in does.
+func (p *Provider) Try(ctx context.Context) error {
+	defer p.config.Client.CloseIdleConnections()
+	_, err := p.find(ctx)
+	return err
+}
+
 // with has the libraries use our client, also after ctx has ended.
 func (p *Provider) with(ctx context.Context) context.Context {
 	return oidc.ClientContext(ctx, p.config.Client)
