@@ -11,6 +11,7 @@ import (
 // client is where a request comes from.
 type client struct {
 	addr  netip.Addr // not valid where no more than a trusted proxy's is known
+	near  netip.Addr // this machine's, when the request came from there and is passed on for nobody; else not valid
 	https bool       // it came to us, or to the proxy, by TLS
 }
 
@@ -41,11 +42,13 @@ func (p proxies) client(r *http.Request) client {
 	if !p.trust(peer) {
 		return client{addr: peer, https: r.TLS != nil}
 	}
+	forwarded := r.Header.Values("X-Forwarded-For")
 	proto, _, _ := strings.Cut(r.Header.Get("X-Forwarded-Proto"), ",")
-	return client{
-		addr:  p.forwardedFor(r.Header.Values("X-Forwarded-For")),
-		https: r.TLS != nil || strings.EqualFold(strings.TrimSpace(proto), "https"),
+	c := client{addr: p.forwardedFor(forwarded), https: r.TLS != nil || strings.EqualFold(strings.TrimSpace(proto), "https")}
+	if len(forwarded) == 0 && peer.IsLoopback() {
+		c.near = peer
 	}
+	return c
 }
 
 // forwardedFor is the last address that is no trusted proxy's: each proxy adds

@@ -59,6 +59,32 @@ func TestTheClientsAddress(t *testing.T) {
 	}
 }
 
+// A program on this machine is told from one that a proxy passes on, as far as that
+// can be told.
+func TestTheClientIsOnThisMachine(t *testing.T) {
+	t.Parallel()
+	for _, tt := range []struct {
+		name, peer string
+		forwarded  []string
+		want       string // empty: it is not
+	}{
+		{name: "IPv4", peer: "127.0.0.1:9", want: "127.0.0.1"},
+		{name: "IPv6", peer: "[::1]:9", want: "::1"},
+		{name: "a proxy there", peer: "127.0.0.1:9", forwarded: []string{"198.51.100.7"}},
+		{name: "a proxy there that does not know", peer: "127.0.0.1:9", forwarded: []string{"unknown"}},
+		{name: "a proxy elsewhere", peer: "10.1.2.3:9"},
+		{name: "no proxy", peer: "192.0.2.1:9"},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			t.Parallel()
+			r := &http.Request{RemoteAddr: tt.peer, Header: http.Header{"X-Forwarded-For": tt.forwarded}}
+			if want, _ := netip.ParseAddr(tt.want); httpapi.Near(trusted(), r) != want {
+				t.Errorf("this machine's address is %v, want %v", httpapi.Near(trusted(), r), want)
+			}
+		})
+	}
+}
+
 func TestWhetherTheClientCameByHTTPS(t *testing.T) {
 	t.Parallel()
 	for _, tt := range []struct {

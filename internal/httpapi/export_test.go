@@ -41,6 +41,10 @@ func ClientOf(trusted []netip.Prefix, r *http.Request) (addr netip.Addr, https b
 	return c.addr, c.https
 }
 
+// Near is this machine's address, when the request came from there and nobody says
+// for whom; else it is not valid.
+func Near(trusted []netip.Prefix, r *http.Request) netip.Addr { return proxies(trusted).client(r).near }
+
 // MaxBuckets is of how many a limit remembers what they have used.
 const MaxBuckets = maxBuckets
 

@@ -1,6 +1,7 @@
 package httpapi
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -97,8 +98,9 @@ func connectionOf(r *http.Request, ask streamRequest, o opening) presence.Connec
 		Topics: append(slices.Clone(ask.topics), event.ClientTopic(ask.clientID)), OpenedSeq: o.from, OpenedHead: o.replay.Head(),
 		Filter: ask.filter, Whole: ask.whole,
 	}
-	if from := clientOf(r.Context()).addr; from.IsValid() {
-		c.Address = &from
+	from := clientOf(r.Context())
+	if addr := cmp.Or(from.addr, from.near); addr.IsValid() {
+		c.Address = &addr
 	}
 	return c
 }

@@ -56,7 +56,7 @@ type Connection struct {
 	User      string          `json:"user"`
 	Session   string          `json:"session"`
 	UserAgent string          `json:"user_agent"`
-	Address   *netip.Addr     `json:"address"` // nil: not known
+	Address   *netip.Addr     `json:"address"` // nil: not known; this machine's may be that of a proxy there that did not say whose it is
 	Topics    []event.Topic   `json:"topics"`
 	Filter    *event.Filter   `json:"filter"`   // what it lets through; nil: everything
 	Whole     bool            `json:"whole"`    // newer progress of a job does not replace what waits to be written

@@ -39,13 +39,7 @@ export function ConnectionRow({ connection: c, admin, onChanged }: ConnectionRow
           {clientOf(c.user_agent)}
         </p>
         <p className="truncate text-xs text-faint">
-          <span
-            title={
-              c.address === null ? "It came through a proxy that is trusted and did not say whose it is." : undefined
-            }
-          >
-            {c.address ?? "Address not known"}
-          </span>
+          <Address address={c.address} />
           {c.session !== "" && `, session ${c.session}`}
         </p>
       </div>
@@ -61,6 +55,17 @@ export function ConnectionRow({ connection: c, admin, onChanged }: ConnectionRow
       </div>
     </li>
   );
+}
+
+function Address({ address }: { readonly address: string | null }): ReactElement {
+  if (address === null) {
+    return <span title="It came through a proxy that is trusted and did not say whose it is.">Address not known</span>;
+  }
+  if (address === "::1" || address.startsWith("127.")) {
+    const title = `${address}: a program there, or a proxy there that did not say whose it is.`;
+    return <span title={title}>This machine</span>;
+  }
+  return <span>{address}</span>;
 }
 
 function Topics({ connection }: { readonly connection: Connection }): ReactElement {
