@@ -137,4 +137,6 @@ func Retention(user string, err error) Explanation {
 	return Explanation{User: user, Findings: []Finding{{Code: CodeRetention, Text: "It is no longer kept: " + err.Error() + "."}}}
 }
 
+// clock is a time as people read it. The web app finds it in a text by its form, and
+// tells it in the reader's zone.
 func clock(t time.Time) string { return t.UTC().Format("2006-01-02 15:04:05.000 UTC") }

@@ -118,6 +118,13 @@ export function instant(iso: string): string {
   return new Date(iso).toLocaleString(undefined, { dateStyle: "medium", timeStyle: "medium" });
 }
 
+/** A sentence of Herald's, which has times in UTC, with them in the reader's zone. */
+export function withTimes(text: string): string {
+  return text.replace(/(\d{4}-\d\d-\d\d) (\d\d:\d\d:\d\d\.\d{3}) UTC/g, (_, day: string, time: string) =>
+    instant(`${day}T${time}Z`),
+  );
+}
+
 /** A time of day in the reader's zone. */
 export function clockTime(iso: string): string {
   return new Date(iso).toLocaleTimeString(undefined, { timeStyle: "medium" });

@@ -1,6 +1,6 @@
 import { type ReactElement, type SyntheticEvent, useState } from "react";
 import { Button } from "../components/button";
-import { shortTime } from "../format";
+import { shortTime, withTimes } from "../format";
 import type { Deliveries as Became, Delivery, Explanation, Recipient, Stage } from "./api";
 import { Field } from "./field";
 import { useAnswer } from "./use-answer";
@@ -150,7 +150,7 @@ function Why({ seq, suggested }: DeliveriesProps): ReactElement {
             </p>
             <ul className="mt-1 list-disc space-y-1 ps-5 text-soft">
               {answer.findings.map((f, i) => (
-                <li key={`${f.code} ${String(i)}`}>{f.text}</li>
+                <li key={`${f.code} ${String(i)}`}>{withTimes(f.text)}</li>
               ))}
             </ul>
           </>

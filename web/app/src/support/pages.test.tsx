@@ -1,6 +1,7 @@
 import type { Session } from "@herald/client";
 import { act } from "react";
 import { afterEach, beforeEach, expect, test, vi } from "vitest";
+import { instant } from "../format";
 import { button, click, render } from "../testing";
 import type { Connection, LogPage } from "./api";
 import SupportDesk from "./index";
@@ -111,7 +112,7 @@ test("events are sentences, and one opens to what it carries and what became of 
   answers["/api/events/9/explain?user=alice"] = {
     user: "alice",
     received: false,
-    findings: [{ code: "no_connection", text: "No stream of theirs was open." }],
+    findings: [{ code: "no_connection", text: "No stream of theirs was open at 2026-01-02 03:04:05.678 UTC." }],
   };
   const container = await open("/support");
   const [first, second] = rows(container, "Events, newest first");
@@ -129,7 +130,8 @@ test("events are sentences, and one opens to what it carries and what became of 
   expect(first?.textContent).toContain("was not connected at the time");
   await click(button(container, "Explain"));
   await settle();
-  expect(first?.textContent).toContain("No stream of theirs was open.");
+  const at = instant("2026-01-02T03:04:05.678Z"); // as all other times are told
+  expect(first?.textContent).toContain(`No stream of theirs was open at ${at}.`);
   expect(first?.querySelector(`a[href="/support/jobs/${job}"]`)).not.toBeNull();
 });
 
@@ -169,14 +171,20 @@ test("an export has the filters, and leads to its job", async () => {
 
 test("connections show how far they are; support may not end one, and is told why", async () => {
   answers["/api/connections"] = {
-    connections: [connection("c1"), connection("c2", { acked_seq: 4, user: "bob" })],
+    connections: [
+      connection("c1"),
+      connection("c2", { acked_seq: 4, user: "bob", address: "127.0.0.1" }),
+      connection("c3", { user: "carol", address: null }),
+    ],
     next: "",
-    statistics: { connections: 2, users: 2, nodes: { n1: 2 } },
+    statistics: { connections: 3, users: 3, nodes: { n1: 3 } },
   };
   const container = await open("/support/connections");
-  const [alice, bob] = rows(container, "Open streams");
+  const [alice, bob, carol] = rows(container, "Open streams");
   expect(alice?.textContent).toMatch(/alice.*n1.*curl\/8\.5\.0.*192\.0\.2\.7.*Arrived and seen.*user:alice, all/);
-  expect(bob?.textContent).toContain("Behind: at #4 of #9");
+  expect(bob?.textContent).toMatch(/This machine.*Behind: at #4 of #9/);
+  expect(bob?.querySelector('[title^="127.0.0.1: "]')).not.toBeNull();
+  expect(carol?.textContent).toContain("Address not known");
   const end = button(container, "Disconnect this stream of alice");
   expect(end.getAttribute("aria-disabled")).toBe("true");
   await click(end);
