@@ -165,7 +165,7 @@ func (b *build) api(ctx context.Context, ready func(net.Addr)) error {
 	publisher := eventlog.NewPublisher(b.db, presence.NewAudience(b.db), eventlog.PublisherConfig{})
 	handler := httpapi.New(httpapi.Deps{
 		Node: b.config.Node, Log: b.log, Tokens: tokens, Keys: tokens, Tickets: b.db, Links: key, Shares: b.db, Jobs: jobs{b.db, b.queue}, Artifacts: b.db, Uploads: b.db, Snapshots: b.db,
-		History: b.db, Receipts: b.db, Broker: follower, Hub: fanout, Presence: tracker, Connections: b.db, Accesses: b.db, Blobs: b.bucket,
+		History: b.db, Receipts: b.db, Broker: follower, Hub: fanout, Presence: tracker, Connections: b.db, Accesses: b.db, Queues: b.db, Blobs: b.bucket,
 		Incoming:  artifact.IncomingLimits{Uploads: b.config.MaxUploads, Bytes: int64(b.config.MaxUploadsSize)},
 		MaxUpload: int64(b.config.MaxUploadSize), CheckCallback: checkCallback(b.callbacks), Prepare: preparer{b.exports}.prepare,
 		Publisher: publisher, Addressees: b.db, Webhooks: hooks, Development: development(b.config, exampleSecret),

@@ -174,6 +174,7 @@ func TestPolicy(t *testing.T) {
 		{"follow a namesake", func(p auth.Principal) bool { return p.MayFollow("client:alice") }, "sa"},
 		{"acknowledge", auth.Principal.MayAcknowledge, "uwbsa"},
 		{"read the whole log", auth.Principal.MayReadLog, "sa"},
+		{"look into the queue", auth.Principal.MayReadQueue, "a"},
 		{"see own job", func(p auth.Principal) bool { return p.MaySeeJob("alice", "x") }, "ubsa"},
 		{"see another's job", func(p auth.Principal) bool { return p.MaySeeJob("bob", "x") }, "sa"},
 		{"upload", auth.Principal.MayUpload, "uba"},

@@ -37,6 +37,7 @@ const (
 	acknowledge
 	publish
 	readLog
+	readQueue
 	deeds // how many there are
 )
 
@@ -73,6 +74,7 @@ func policy() [deeds]rule {
 		acknowledge:    {own, own, own, own, own, not, "acknowledge a stream"},
 		publish:        {not, not, all, not, all, not, "publish an event"},
 		readLog:        {own, own, own, all, all, own, "read the history of a topic"},
+		readQueue:      {not, not, not, not, all, not, "look into the queue"},
 	}
 }
 
@@ -131,6 +133,10 @@ func (p Principal) MayFollow(topic string) bool {
 // MayReadLog reports whether the principal may read the history of every topic,
 // and not only of those that it may follow.
 func (p Principal) MayReadLog() bool { return p.may(readLog, false) }
+
+// MayReadQueue reports whether the principal may look at what waits for workers, at
+// who has it, and at how it failed.
+func (p Principal) MayReadQueue() bool { return p.may(readQueue, false) }
 
 // MayUpload reports whether the principal may upload what jobs need.
 func (p Principal) MayUpload() bool { return p.may(start, true) }

@@ -119,7 +119,7 @@ func TestGuestIsOfOneJob(t *testing.T) {
 		"follow another job": p.MayFollow("job:" + other.String()), "follow all": p.MayFollow("all"), "follow itself": p.MayFollow("user:" + p.User),
 		"follow the owner": p.MayFollow("user:demo"), "see another job": p.MaySeeJob("demo", other.String()), "see the owner's": p.MaySee("demo"),
 		"change": p.MayChange("demo"), "share": p.MayShare("demo"), "link": p.MayLink("demo"), "start": p.MayStart(false), "upload": p.MayUpload(),
-		"acknowledge": p.MayAcknowledge(), "publish": p.MayPublish(), "watch": p.MayWatch("demo"), "export": p.MayExport(), "read the log": p.MayReadLog(),
+		"acknowledge": p.MayAcknowledge(), "publish": p.MayPublish(), "watch": p.MayWatch("demo"), "export": p.MayExport(), "read the log": p.MayReadLog(), "look into the queue": p.MayReadQueue(),
 		"measure": p.MayMeasure(), "end streams": p.MayDisconnect("demo"), "report": p.MayReport("demo", "demo"),
 	} {
 		if may {

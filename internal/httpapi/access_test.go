@@ -59,6 +59,8 @@ func TestReadsOfOthersThingsAreInTheLog(t *testing.T) {
 		{"/api/users/demo/presence", demo, "", nil},
 		{"/api/users/demo/presence", root, "demo", []string{"user:demo"}},
 		{"/api/connections?user=sue", sue, "", nil},
+		{"/api/queue", root, "", []string{"queue"}},
+		{"/api/queue/entries", root, "", nil}, // the next look
 		{"/api/sse?topic=user:demo&lastEventId=99999999999999", sue, "demo", []string{"user:demo"}},
 		{"/api/sse?topic=user:demo&topic=" + job, root, "", []string{"user:demo", job}},
 	} {

@@ -125,6 +125,7 @@ type Deps struct {
 
 	Connections Connections
 	Accesses    Accesses
+	Queues      Queues
 	Publisher   Publisher
 	Addressees  Addressees
 	Webhooks    webhook.Sources // whose webhooks are taken; by default nobody's
@@ -319,6 +320,9 @@ func (a *api) operations(typed huma.API) {
 	handle(a, typed, http.MethodGet, "/api/uploads/{id}", "get-upload", "Look at an upload that came in pieces", http.StatusOK, a.getUpload)
 	handle(a, typed, http.MethodGet, "/api/exports/datasets", "list-export-datasets", "List what you can export", http.StatusOK, a.exportDatasets)
 	handle(a, typed, http.MethodGet, "/api/kinds", "list-kinds", "List the kinds of job that Herald's workers do", http.StatusOK, a.listKinds)
+	handle(a, typed, http.MethodGet, "/api/queue", "get-queue", "See how long the queues are, and who works them", http.StatusOK, a.queueOverview)
+	handle(a, typed, http.MethodGet, "/api/queue/entries", "list-queue-entries", "List what is in the queues, newest first", http.StatusOK, a.queueEntries)
+	handle(a, typed, http.MethodGet, "/api/queue/entries/{id}", "get-queue-entry", "See how the attempts of an entry went", http.StatusOK, a.queueEntry)
 }
 
 // maxBody bounds the body of a typed operation, in bytes.

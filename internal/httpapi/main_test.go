@@ -137,7 +137,7 @@ func start(t *testing.T, db *postgres.DB, change ...func(*httpapi.Deps)) *server
 		App:     fstest.MapFS{"index.html": {Data: []byte("<p>the app</p>")}, "assets/a-1.js": {Data: []byte("1")}, "favicon.svg": {Data: []byte("<svg/>")}},
 		Prepare: prepare, Ping: db.Ping, Kinds: []httpapi.Kind{{Name: "test", Schema: json.RawMessage(`{}`), Steps: []httpapi.KindStep{}}},
 	}
-	deps.Connections, deps.Accesses = db, db
+	deps.Connections, deps.Accesses, deps.Queues = db, db, db
 	publisher := eventlog.NewPublisher(db, presence.NewAudience(db), eventlog.PublisherConfig{})
 	group.Go(func() error { return publisher.Run(ctx) })
 	deps.Publisher, deps.Addressees = publisher, db

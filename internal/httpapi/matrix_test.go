@@ -110,6 +110,10 @@ func matrix() map[string]string {
 
 		"DELETE /api/jobs/{id}/shares/{share}": "204 404 404 404 403 204 403",
 
+		"GET /api/queue":              "403 403 403 403 403 200 403",
+		"GET /api/queue/entries":      "403 403 403 403 403 200 403",
+		"GET /api/queue/entries/{id}": "403 403 403 403 403 404 403", // it is empty
+
 		"GET /api/events":       "200 403 403 403 200 200 403",
 		"GET /api/events/{seq}": "200 404 404 404 200 200 403",
 
@@ -281,6 +285,9 @@ func (w *world) path(t *testing.T, route string) string {
 		return "/api/jobs/" + j.ID.String() + "/shares/" + s.ID.String()
 	case strings.HasPrefix(route, "/api/jobs/{id}"):
 		return strings.Replace(route, "{id}", w.startJob(t, "demo").ID.String(), 1)
+	}
+	if strings.HasPrefix(route, "/api/queue/") {
+		return strings.Replace(route, "{id}", "1", 1)
 	}
 	return strings.NewReplacer("{id}", "x", "*", "a-1.js").Replace(route)
 }

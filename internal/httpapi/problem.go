@@ -23,6 +23,7 @@ import (
 	"herald/internal/hub"
 	"herald/internal/job"
 	"herald/internal/presence"
+	"herald/internal/queue"
 	"herald/internal/webhook"
 )
 
@@ -73,6 +74,8 @@ func problemTable() []problemRow {
 		{event.ErrTooOld, http.StatusGone, "too-old", "The log is no longer kept so far back", true},
 		{errBusy, http.StatusServiceUnavailable, "busy", "The log cannot be looked into at the moment", false},
 		{errExports, http.StatusServiceUnavailable, "busy", "The log cannot be looked into at the moment", false},
+		{queue.ErrNotFound, http.StatusNotFound, "not-found", "There is no such entry", false},
+		{queue.ErrTooSlow, http.StatusServiceUnavailable, "busy", "The queue cannot be looked into at the moment", false},
 		{job.ErrNotFound, http.StatusNotFound, "not-found", "There is no such job", false},
 		{artifact.ErrManyUploads, http.StatusTooManyRequests, "too-many-uploads", "You have too many uploads under way", false},
 		{artifact.ErrNoUpload, http.StatusNotFound, "not-found", "There is no such upload", false},

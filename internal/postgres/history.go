@@ -117,7 +117,7 @@ func (r *historyReading) run(ctx context.Context) error {
 }
 
 // nextWidth is how wide the next window is after one that took so long.
-func nextWidth(width event.Seq, took time.Duration) event.Seq {
+func nextWidth[N ~int64](width N, took time.Duration) N {
 	switch {
 	case took < windowTime:
 		return min(width*4, mostWindow)
