@@ -107,6 +107,26 @@ test("the support desk, light and dark, on a desk and on a phone", async ({ hera
   await shoot(page, "support-phone-dark");
 });
 
+test("the queue, light and dark, on a desk and on a phone", async ({ herald, page }, testInfo) => {
+  await page.setViewportSize({ width: 1200, height: 860 });
+  await page.emulateMedia({ reducedMotion: "reduce" });
+  await signIn(page, herald.link);
+  await page.getByLabel("Video files").setInputFiles(await writeNotes(testInfo.outputPath("notes.mp4")));
+  await expect(card(page, "notes.mp4")).toHaveAttribute("data-state", "failed", { timeout: 60_000 });
+  const running = await makeTestVideo(page, "1 min");
+  await expect(running).toHaveAttribute("data-state", "running", { timeout: 60_000 });
+  await signIn(page, await herald.linkFor("root", "admin"));
+  await page.goto(`http://${herald.address}/support/queue`);
+  const videos = page.getByRole("list", { name: "Entries, newest first" }).locator("> li").filter({ hasText: "Video" });
+  await videos.filter({ hasText: "notes.mp4" }).getByRole("button").click();
+  await expect(page.getByRole("region", { name: "Errors" })).toBeVisible();
+  await shoot(page, "support-queue");
+  await page.emulateMedia({ colorScheme: "dark" });
+  await shoot(page, "support-queue-dark");
+  await page.setViewportSize({ width: 390, height: 844 });
+  await shoot(page, "support-queue-phone", true);
+});
+
 test("support's pages of a job and of a user", async ({ herald, page, browser, request }) => {
   const backend = await Caller.create(herald, request, "ops", "admin");
   let hers = await pageOf(browser, herald, "alice");

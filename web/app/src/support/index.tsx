@@ -6,6 +6,7 @@ import { isSupport } from "../session";
 import { ConnectionsPage } from "./connections-page";
 import { LivePage } from "./live-page";
 import { parsePlace, type Place } from "./place";
+import { QueuePage } from "./queue/queue-page";
 import { SearchPage } from "./search-page";
 import { Shell } from "./shell";
 import { ThenPage } from "./then/then-page";
@@ -17,7 +18,7 @@ export default function SupportDesk({ session }: { readonly session: Session }):
   const place = parsePlace(usePath());
   if (!isSupport(session)) return <NotForYou session={session} />;
   return (
-    <Shell place={place}>
+    <Shell place={place} session={session}>
       <SupportPage place={place} session={session} />
     </Shell>
   );
@@ -31,6 +32,8 @@ function SupportPage({ place, session }: { readonly place: Place; readonly sessi
       return <LivePage />;
     case "connections":
       return <ConnectionsPage session={session} />;
+    case "queue":
+      return <QueuePage session={session} />;
     case "job":
       return <JobPage key={place.id} id={place.id} />;
     case "user":

@@ -239,6 +239,65 @@ test("the live page follows the whole log, stands still while it is paused, and 
   expect(list()).toEqual(["#9"]);
 });
 
+test("an admin sees the queues, follows a number to its entries, and opens one", async () => {
+  const entry = {
+    id: 7,
+    queue: "errands",
+    kind: "callback",
+    state: "retryable",
+    priority: 1,
+    attempt: 2,
+    max_attempts: 25,
+    created_at: "2026-01-02T12:00:00Z",
+    scheduled_at: "2026-01-02T12:05:00Z",
+    attempted_at: "2026-01-02T12:00:30Z",
+    finalized_at: null,
+    node: "n1",
+    error: "no answer",
+    job: { id: job, title: "Tickets", owner: "alice" },
+  };
+  answers["/api/queue"] = {
+    at: "2026-01-02T12:01:00Z",
+    queues: [
+      { name: "errands", paused_at: null, counts: { retryable: 1, completed: 10_000 }, oldest_at: null, next_at: null },
+    ].map((q) => ({ ...q, completed_per_minute: 3, discarded_per_minute: 0 })),
+    nodes: [{ name: "n1", leads: true, running: 0, oldest_at: null, started_at: null, heartbeat_at: null }],
+    kinds: ["callback"],
+    most_counted: 10_000,
+    rate_window_ms: 300_000,
+  };
+  answers["/api/queue/entries"] = { entries: [entry], next: "" };
+  answers["/api/queue/entries/7"] = {
+    ...entry,
+    nodes: ["n0", "n1"],
+    errors: [{ at: "2026-01-02T12:00:31Z", attempt: 2, error: "no answer", trace: "main.go:7" }],
+  };
+  const container = await open("/support/queue", "admin");
+  const [queue] = rows(container, "Queues");
+  expect(queue?.textContent).toMatch(/errands.*3 completed a minute.*1Retryable.*10,000\+Completed/);
+  expect(container.querySelector("[aria-label=Nodes]")?.textContent).toContain(
+    "n1leads, idle, but it has left",
+  );
+  const number = container.querySelector<HTMLElement>('a[href="/support/queue?state=retryable&queue=errands"]');
+  if (number !== null) await click(number);
+  await settle();
+  expect(asked.at(-1)).toBe("/api/queue/entries?state=retryable&queue=errands&limit=50");
+  const [row] = rows(container, "Entries, newest first");
+  expect(row?.textContent).toMatch(/Callback.*Tickets.*no answer.*Failed, again in 4/);
+  await click(button(container, "Callback, entry 7"));
+  await settle();
+  expect(location.search).toBe("?state=retryable&queue=errands&open=7");
+  expect(row?.textContent).toMatch(/2 of 25.*n0, n1.*Attempt 2.*no answer\s+main\.go:7/s);
+  expect(row?.querySelector(`a[href="/jobs/${job}"]`)).not.toBeNull();
+});
+
+test("support has no queue, and is told where attempts are told of", async () => {
+  const container = await open("/support/queue");
+  expect(container.textContent).toContain("The queue is for admins");
+  expect(container.querySelector('a[href="/support/queue"]')).toBeNull();
+  expect(asked).toEqual([]);
+});
+
 test("whoever has no such role is told who has, and nothing is asked", async () => {
   const container = await open("/support/connections", "user");
   expect(container.textContent).toContain("open to the roles support and admin");

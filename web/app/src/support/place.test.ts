@@ -9,6 +9,8 @@ test.each([
   ["/support/live", { name: "live" }],
   ["/support/live/x", { name: "nowhere" }],
   ["/support/connections/", { name: "connections" }],
+  ["/support/queue", { name: "queue" }],
+  ["/support/queue/1", { name: "nowhere" }],
   [jobPlace(id), { name: "job", id }],
   [`/support/jobs/${id.toUpperCase()}`, { name: "job", id }],
   ["/support/jobs/1", { name: "nowhere" }],

@@ -3,6 +3,7 @@ export type Place =
   | { name: "search" }
   | { name: "live" }
   | { name: "connections" }
+  | { name: "queue" }
   | { name: "job"; id: string }
   | { name: "user"; id: string }
   | { name: "then"; id: string }
@@ -18,6 +19,7 @@ export function parsePlace(pathname: string): Place {
       return { name: "search" };
     case "live":
     case "connections":
+    case "queue":
       return { name: second === "" ? first : "nowhere" };
     case "jobs":
       return /^[0-9a-f-]{36}$/i.test(id) && third === "" ? { name: "job", id: id.toLowerCase() } : { name: "nowhere" };

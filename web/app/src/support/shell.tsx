@@ -1,24 +1,34 @@
+import type { Session } from "@herald/client";
 import type { ReactElement, ReactNode } from "react";
 import { Link } from "../components/link";
+import { isAdmin } from "../session";
 import type { Place } from "./place";
 
-const tabs: readonly { readonly name: Place["name"]; readonly to: string; readonly label: string }[] = [
+interface Tab {
+  readonly name: Place["name"];
+  readonly to: string;
+  readonly label: string;
+}
+
+const tabs: readonly Tab[] = [
   { name: "search", to: "/support", label: "Search" },
   { name: "live", to: "/support/live", label: "Live" },
   { name: "connections", to: "/support/connections", label: "Connections" },
 ];
+const adminTabs: readonly Tab[] = [...tabs, { name: "queue", to: "/support/queue", label: "Queue" }];
 
 interface ShellProps {
   readonly place: Place;
+  readonly session: Session;
   readonly children: ReactNode;
 }
 
 /** What stands around every page of the support desk: the ways between them. */
-export function Shell({ place, children }: ShellProps): ReactElement {
+export function Shell({ place, session, children }: ShellProps): ReactElement {
   return (
     <div className="space-y-5">
       <nav aria-label="Support" className="-mt-1 flex items-center gap-1 overflow-x-auto border-b border-line">
-        {tabs.map((tab) => (
+        {(isAdmin(session) ? adminTabs : tabs).map((tab) => (
           <Link
             key={tab.name}
             to={tab.to}
