@@ -8,6 +8,7 @@ import { fileURLToPath } from "node:url";
 import { promisify } from "node:util";
 import { test as base } from "@playwright/test";
 
+const run = promisify(execFile);
 const program = fileURLToPath(new URL("../../../bin/herald", import.meta.url));
 
 /** Herald is the real program with a data folder of its own, started and stopped as a person would. */
@@ -26,9 +27,12 @@ export class Herald {
     this.#port = port;
   }
 
-  static async create(): Promise<Herald> {
+  /** Makes one that has not run yet. With another that has ended, its database is set up already: a copy of that one's. */
+  static async create(like?: Herald): Promise<Herald> {
     const dataDir = await mkdtemp(join(tmpdir(), "herald-e2e-"));
     await chmod(dataDir, 0o755);
+    // Its owner is another user when we are root, which Node's own copies forget.
+    if (like !== undefined) await run("cp", ["-a", join(like.#dataDir, "postgres"), dataDir]);
     return new Herald(dataDir, await freePort());
   }
 
@@ -80,7 +84,7 @@ export class Herald {
   /** Prints a link that signs somebody else in, for as long as that: "6s", or a day. */
   async linkFor(user: string, role = "user", life = "24h"): Promise<string> {
     const args = ["token", "--link", "--user", user, "--role", role, "--for", life];
-    const { stdout } = await promisify(execFile)(program, args, { env: this.#environment() });
+    const { stdout } = await run(program, args, { env: this.#environment() });
     return stdout.trim();
   }
 
@@ -116,11 +120,25 @@ export async function freePort(): Promise<number> {
 }
 
 /** A test with a Herald that runs, and ends after it. */
-export const test = base.extend<{ herald: Herald }>({
-  // Playwright wants a pattern here.
-  // eslint-disable-next-line no-empty-pattern
-  herald: async ({}, use, testInfo) => {
-    const herald = await Herald.create();
+export const test = base.extend<{ herald: Herald }, { first: Herald }>({
+  // To set up a database takes longer than all else of a start, so each worker does it once.
+  first: [
+    // Playwright wants a pattern here.
+    // eslint-disable-next-line no-empty-pattern
+    async ({}, use) => {
+      const first = await Herald.create();
+      try {
+        await first.start();
+        await first.end("SIGTERM");
+        await use(first);
+      } finally {
+        await first.remove();
+      }
+    },
+    { scope: "worker" },
+  ],
+  herald: async ({ first }, use, testInfo) => {
+    const herald = await Herald.create(first);
     try {
       await herald.start();
       await use(herald);
