@@ -8,5 +8,7 @@ export default defineConfig({
   testMatch: "*.bench.ts",
   testIgnore: [],
   timeout: 600_000,
+  fullyParallel: false,
+  workers: 1,
   reporter: [["list"]],
 });
