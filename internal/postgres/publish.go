@@ -12,6 +12,7 @@ import (
 	"github.com/google/uuid"
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgconn"
+	"github.com/jackc/pgx/v5/pgtype"
 
 	"herald/internal/event"
 	"herald/internal/eventlog"
@@ -85,16 +86,28 @@ func (db *DB) PublishGroup(ctx context.Context, group []event.Submission) ([]eve
 	return results, err
 }
 
-// publicationInsert takes the keys of publications, and puts into the outbox the
+// eventInsert puts the events of publications into the outbox, in order.
+const eventInsert = `
+    INSERT INTO herald.outbox (event_id, type, topics, actor, payload)
+    SELECT e.id, e.type, string_to_array(e.topics, ','), ($1::text[])[e.place], e.payload::json
+    FROM unnest($2::integer[], $3::uuid[], $4::text[], $5::text[], $6::text[]) WITH ORDINALITY
+        AS e (place, id, type, topics, payload, nth)`
+
+// unkeyedInsert is for publications without keys: what keyedInsert does besides
+// takes Postgres 0.1 to 0.2 ms, also when there is no key to take.
+const unkeyedInsert = eventInsert + `
+    ORDER BY e.nth`
+
+// keyedInsert takes the keys of publications, and puts into the outbox the
 // events of those whose keys were free, in order; it returns the places of the
 // others. Keys are taken in their order, so that no two groups wait for each
 // other. The patience stands before the locks, for this transaction alone; empty,
 // it stays what it is.
-const publicationInsert = `
+const keyedInsert = `
 WITH patience AS MATERIALIZED (
-    SELECT set_config('lock_timeout', coalesce(nullif($1, ''), current_setting('lock_timeout')), TRUE) AS set
+    SELECT set_config('lock_timeout', coalesce(nullif($7, ''), current_setting('lock_timeout')), TRUE) AS set
 ), asked AS MATERIALIZED (
-    SELECT a.* FROM patience, unnest($2::integer[], $3::text[], $4::text[], $5::bytea[], $6::text[], $7::double precision[])
+    SELECT a.* FROM patience, unnest($8::integer[], $9::text[], $10::text[], $11::bytea[], $12::text[], $13::double precision[])
         AS a (place, scope, key, fingerprint, answer, lifetime_s)
     WHERE patience.set IS NOT NULL
 ), taken AS (
@@ -107,27 +120,23 @@ WITH patience AS MATERIALIZED (
     RETURNING seen.scope, seen.key
 ), repeated AS MATERIALIZED (
     SELECT a.place FROM asked a WHERE NOT EXISTS (SELECT FROM taken t WHERE t.scope = a.scope AND t.key = a.key)
-), inserted AS (
-    INSERT INTO herald.outbox (event_id, type, topics, actor, payload)
-    SELECT e.id, e.type, string_to_array(e.topics, ','), ($8::text[])[e.place], e.payload::json
-    FROM unnest($9::integer[], $10::uuid[], $11::text[], $12::text[], $13::text[]) WITH ORDINALITY
-        AS e (place, id, type, topics, payload, nth)
+), inserted AS (` + eventInsert + `
     WHERE e.place NOT IN (SELECT r.place FROM repeated r)
     ORDER BY e.nth
 )
 SELECT place FROM repeated`
 
-// insertion is the arguments of publicationInsert, column by column.
+// insertion is the arguments of the statements, column by column.
 type insertion struct {
-	keyed                 []int32 // places, from 1 on
+	actors                  []string
+	places                  []int32                       // of the events' publications, from 1 on
+	ids                     pgtype.FlatArray[pgtype.UUID] // from a []uuid.UUID, pgx makes each a text, and reads it: 3 µs instead of 0.1
+	types, topics, payloads []string
+
+	keyed                 []int32 // places
 	scopes, keys, answers []string
 	fingerprints          [][]byte
 	lifetimes             []float64
-
-	actors                  []string
-	places                  []int32 // of the events' publications
-	ids                     []uuid.UUID
-	types, topics, payloads []string
 }
 
 func (in *insertion) add(s event.Submission, lifetime time.Duration) error {
@@ -147,7 +156,7 @@ func (in *insertion) add(s event.Submission, lifetime time.Duration) error {
 	}
 	for _, e := range s.Events {
 		in.places = append(in.places, place)
-		in.ids = append(in.ids, e.ID)
+		in.ids = append(in.ids, pgtype.UUID{Bytes: e.ID, Valid: true})
 		in.types = append(in.types, string(e.Type))
 		in.topics = append(in.topics, strings.Join(texts(e.Topics), ",")) // no topic has a comma
 		in.payloads = append(in.payloads, string(e.Payload))
@@ -172,16 +181,7 @@ func (db *DB) publish(ctx context.Context, to dbsqlc.DBTX, group []event.Submiss
 		}
 		results[i].Published.IDs = s.IDs()
 	}
-	var wait string
-	if patience > 0 {
-		wait = fmt.Sprintf("%dms", patience.Milliseconds())
-	}
-	rows, err := to.Query(ctx, publicationInsert, wait, in.keyed, in.scopes, in.keys, in.fingerprints, in.answers, in.lifetimes,
-		in.actors, in.places, in.ids, in.types, in.topics, in.payloads)
-	var repeated []int32
-	if err == nil {
-		repeated, err = pgx.CollectRows(rows, pgx.RowTo[int32])
-	}
+	repeated, err := in.write(ctx, to, patience)
 	if err != nil {
 		return nil, fmt.Errorf("publish %d events: %w", len(in.ids), err)
 	}
@@ -189,6 +189,25 @@ func (db *DB) publish(ctx context.Context, to dbsqlc.DBTX, group []event.Submiss
 		results[place-1] = firstResult(ctx, to, group[place-1])
 	}
 	return results, nil
+}
+
+// write writes the events, and returns the places of the publications whose keys
+// are not theirs. Without keys, there is no row that another transaction may hold.
+func (in *insertion) write(ctx context.Context, to dbsqlc.DBTX, patience time.Duration) (repeated []int32, err error) {
+	events := []any{in.actors, in.places, in.ids, in.types, in.topics, in.payloads}
+	if len(in.keyed) == 0 {
+		_, err := to.Exec(ctx, unkeyedInsert, events...)
+		return nil, err
+	}
+	var wait string
+	if patience > 0 {
+		wait = fmt.Sprintf("%dms", patience.Milliseconds())
+	}
+	rows, err := to.Query(ctx, keyedInsert, append(events, wait, in.keyed, in.scopes, in.keys, in.fingerprints, in.answers, in.lifetimes)...)
+	if err != nil {
+		return nil, err
+	}
+	return pgx.CollectRows(rows, pgx.RowTo[int32])
 }
 
 // firstResult is what became of the publication whose key this one has.
