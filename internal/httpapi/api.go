@@ -228,7 +228,7 @@ func New(d Deps) http.Handler {
 		a.limitStrangers,
 		a.refuseCrossOrigin,
 	)
-	r.NotFound(func(w http.ResponseWriter, r *http.Request) { a.problems.write(w, r, errNoRoute) })
+	r.NotFound(a.notFound)
 	r.MethodNotAllowed(func(w http.ResponseWriter, r *http.Request) { a.problems.write(w, r, errNoMethod) })
 
 	read(r, "/healthz", a.health)

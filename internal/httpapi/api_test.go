@@ -43,6 +43,13 @@ func TestOpenRoutes(t *testing.T) {
 			t.Errorf("GET %s = %d %s, want 404", path, a.status, a.body)
 		}
 	}
+	people := "Accept: text/html,application/xhtml+xml,*/*;q=0.8"
+	if a := s.do(t, http.MethodGet, "/nothing", "", "", people); a.status != http.StatusNotFound || !strings.Contains(a.body, "the app") {
+		t.Errorf("GET /nothing by a browser = %d %q, want 404 and the app, which says so", a.status, a.body)
+	}
+	if a := s.do(t, http.MethodGet, "/api/nothing", "", "", people); a.status != http.StatusNotFound || a.problem() != "not-found" {
+		t.Errorf("GET /api/nothing by a browser = %d %s, want 404 and a problem", a.status, a.body)
+	}
 	if a := s.do(t, http.MethodPut, "/healthz", "", ""); a.status != http.StatusMethodNotAllowed {
 		t.Errorf("PUT /healthz = %d, want 405", a.status)
 	}

@@ -3,6 +3,7 @@ package httpapi
 import (
 	"io/fs"
 	"net/http"
+	"strings"
 
 	"github.com/go-chi/chi/v5"
 	"github.com/go-chi/chi/v5/middleware"
@@ -21,10 +22,9 @@ func compress(next http.Handler) http.Handler {
 	return middleware.Compress(5, "text/html", "text/css", "text/javascript", "image/svg+xml")(http.HandlerFunc(whole))
 }
 
-// serveApp serves the web app: its page at the addresses that it knows, its
-// other files by their names, which change with their content.
-func (a *api) serveApp(r chi.Router) {
-	page := func(w http.ResponseWriter, r *http.Request) {
+// appPage answers with the web app's page.
+func (a *api) appPage(status int) http.HandlerFunc {
+	return func(w http.ResponseWriter, _ *http.Request) {
 		index, err := fs.ReadFile(a.App, "index.html")
 		if err != nil {
 			http.Error(w, notBuilt, http.StatusServiceUnavailable)
@@ -32,8 +32,26 @@ func (a *api) serveApp(r chi.Router) {
 		}
 		w.Header().Set("Content-Type", "text/html; charset=utf-8")
 		w.Header().Set("Cache-Control", "no-cache")
+		w.WriteHeader(status)
 		_, _ = w.Write(a.withSignIn(index))
 	}
+}
+
+// notFound answers where there is nothing: people get the web app, which says so
+// and leads on, and programs a problem.
+func (a *api) notFound(w http.ResponseWriter, r *http.Request) {
+	reads := r.Method == http.MethodGet || r.Method == http.MethodHead
+	if reads && strings.Contains(r.Header.Get("Accept"), "text/html") && !strings.HasPrefix(r.URL.Path, "/api/") {
+		compress(a.appPage(http.StatusNotFound)).ServeHTTP(w, r)
+		return
+	}
+	a.problems.write(w, r, errNoRoute)
+}
+
+// serveApp serves the web app: its page at the addresses that it knows, its
+// other files by their names, which change with their content.
+func (a *api) serveApp(r chi.Router) {
+	page := a.appPage(http.StatusOK)
 	files := http.FileServerFS(a.App)
 	r = r.With(compress)
 	read(r, "/", page)
