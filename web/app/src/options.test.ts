@@ -51,12 +51,15 @@ test("a form becomes args with what is asked for, and no more", () => {
 
 test("what makes no sense is told", () => {
   expect(argsOf(mp4, "mp4", { ...untouched, from: "soon" })).toEqual({
+    field: "from",
     error: expect.stringMatching(/^From/) as string,
   });
   expect(argsOf(mp4, "mp4", { ...untouched, from: "9", to: "5" })).toEqual({
+    field: "to",
     error: expect.stringMatching(/^To/) as string,
   });
   expect(argsOf(mp4, "mp4", { ...untouched, fps: "500" })).toEqual({
+    field: "fps",
     error: expect.stringMatching(/1 to 60/) as string,
   });
 });

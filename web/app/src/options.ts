@@ -14,17 +14,25 @@ export type Quality = "smaller" | "usual" | "better";
 
 export const untouched: VideoForm = { from: "", to: "", fps: "", quality: "usual" };
 
+/** What is wrong with a form, and where. */
+export interface Wrong {
+  readonly error: string;
+  readonly field: "from" | "to" | "fps";
+}
+
 /** The form as a job's args, or what is wrong with it. What the preset does not know is left out. */
-export function argsOf(preset: Preset | undefined, name: string, form: VideoForm): VideoArgs | { error: string } {
+export function argsOf(preset: Preset | undefined, name: string, form: VideoForm): VideoArgs | Wrong {
   const from = secondsOf(form.from);
   const to = secondsOf(form.to);
-  if (Number.isNaN(from)) return { error: "From: write a time such as 90 or 1:30." };
-  if (Number.isNaN(to)) return { error: "To: write a time such as 90 or 1:30." };
-  if (to !== undefined && to <= (from ?? 0)) return { error: "To: it has to be later than the start." };
+  if (Number.isNaN(from)) return { field: "from", error: "From: write a time such as 90 or 1:30." };
+  if (Number.isNaN(to)) return { field: "to", error: "To: write a time such as 90 or 1:30." };
+  if (to !== undefined && to <= (from ?? 0)) {
+    return { field: "to", error: "To: it has to be later than the start." };
+  }
   const range = preset?.fps;
   const fps = range === undefined || form.fps.trim() === "" ? undefined : Number(form.fps);
   if (fps !== undefined && range !== undefined && !(fps >= range.min && fps <= range.max)) {
-    return { error: `Frames a second: choose ${String(range.min)} to ${String(range.max)}.` };
+    return { field: "fps", error: `Frames a second: choose ${String(range.min)} to ${String(range.max)}.` };
   }
   const crf = crfOf(preset, form.quality);
   return {

@@ -4,7 +4,8 @@ import { isWorthDrawing, type Line, linesOf, nearest, pointOf, rowsOf, spanOf, s
 import { useConnection, useDesk, useTime } from "../desk";
 import { clockTime, duration, percent } from "../format";
 import { leftAt, type Range } from "../progress";
-import { Drawing } from "./drawing";
+import { Disclosure } from "./disclosure";
+import { Drawing, placeOf } from "./drawing";
 import { Panel } from "./panel";
 
 interface CurveViewProps {
@@ -66,8 +67,8 @@ function Legend({ lines }: { readonly lines: readonly Line[] }): ReactElement {
   return (
     <ul className="flex flex-wrap gap-x-4">
       {lines.map(({ attempt }, i) => (
-        <li key={attempt} className="flex items-center gap-1.5">
-          <span className={`h-0.5 w-4 rounded-full ${i === lines.length - 1 ? "bg-accent" : "bg-edge"}`} />
+        <li key={attempt} className="flex items-baseline gap-1.5">
+          <span className={`h-0.5 w-4 self-center rounded-full ${i === lines.length - 1 ? "bg-accent" : "bg-edge"}`} />
           Attempt {attempt}
         </li>
       ))}
@@ -93,7 +94,7 @@ function Figure({ job, lines, now, sofar, left }: FigureProps): ReactElement {
   const spot = at === undefined || last === undefined ? undefined : nearest(last, at * span);
   const point = (event: PointerEvent<HTMLDivElement>) => {
     const box = event.currentTarget.getBoundingClientRect();
-    setAt(Math.min(Math.max((event.clientX - box.left) / Math.max(box.width, 1), 0), 1));
+    setAt(placeOf(event.clientX - box.left, box.width));
   };
   return (
     <figure>
@@ -128,18 +129,17 @@ function expectedEnd(now: number, { low, high }: Range): string {
 /** The same as a table, for those who read rather than look. */
 function Numbers({ lines }: { readonly lines: readonly Line[] }): ReactElement {
   return (
-    <details className="group w-full open:order-last sm:w-auto sm:open:w-full">
-      <summary className="cursor-pointer rounded text-right text-soft hover:text-ink">As a table</summary>
-      <table className="mt-2 w-full max-w-md text-left">
+    <Disclosure label="As a table" className="ms-auto open:order-last open:w-full">
+      <table className="mt-2 w-full max-w-md text-start">
         <thead>
           <tr className="border-b border-line">
-            <th scope="col" className="py-1 font-normal">
+            <th scope="col" className="py-1 text-start font-normal">
               Attempt
             </th>
-            <th scope="col" className="py-1 font-normal">
+            <th scope="col" className="py-1 text-start font-normal">
               After
             </th>
-            <th scope="col" className="py-1 text-right font-normal">
+            <th scope="col" className="py-1 text-end font-normal">
               Done
             </th>
           </tr>
@@ -150,13 +150,13 @@ function Numbers({ lines }: { readonly lines: readonly Line[] }): ReactElement {
               <tr key={`${String(line.attempt)} ${String(row.at)} ${String(row.share)}`}>
                 <td className="py-0.5">{line.attempt}</td>
                 <td className="py-0.5">{duration(row.at)}</td>
-                <td className="py-0.5 text-right">{percent(row.share)}</td>
+                <td className="py-0.5 text-end">{percent(row.share)}</td>
               </tr>
             )),
           )}
         </tbody>
       </table>
-    </details>
+    </Disclosure>
   );
 }
 

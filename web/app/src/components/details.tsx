@@ -4,6 +4,7 @@ import { exportKind, fieldsOf } from "../export";
 import { instant } from "../format";
 import { sourceOf } from "../video";
 import { CopyButton } from "./copy-button";
+import { Disclosure } from "./disclosure";
 import { Json } from "./json";
 
 /** What stands still about a job. */
@@ -43,12 +44,11 @@ export function Details({ job }: { readonly job: Job }): ReactElement {
         </dd>
       </dl>
       {Object.keys(fieldsOf(job.args)).length > 0 && (
-        <details className="mt-3 text-sm">
-          <summary className="cursor-pointer rounded text-soft hover:text-ink">What it was started with</summary>
+        <Disclosure label="What it was started with" className="mt-3">
           <div className="mt-2">
             <Json value={job.args} label="What it was started with" />
           </div>
-        </details>
+        </Disclosure>
       )}
     </>
   );

@@ -1,5 +1,6 @@
 import type { ReactElement } from "react";
 import { type Line, type Spot, tickLabel, ticksOf } from "../curve";
+import { percent } from "../format";
 import type { Range } from "../progress";
 
 const height = 176;
@@ -8,8 +9,14 @@ const below = 22;
 const above = 8;
 /** So that the dot at the right end is not cut. */
 const beside = 6;
-/** The labels of the shares stand in the drawing, at its right end. */
+/** What the labels of the shares take, so that no line runs through them. */
+const labels = 40;
 const shares = [0, 0.5, 1];
+
+/** How much of the drawing's time lies before the place, so many pixels from its left: 0 to 1. */
+export function placeOf(pixels: number, width: number): number {
+  return Math.min(Math.max((pixels - labels) / Math.max(width - labels - beside, 1), 0), 1);
+}
 
 interface DrawingProps {
   readonly width: number;
@@ -24,7 +31,7 @@ interface DrawingProps {
 
 /** The lines over time. The last attempt's stands out; dashes lead to where its end is expected. */
 export function Drawing({ width, lines, span, sofar, left, spot }: DrawingProps): ReactElement {
-  const x = (ms: number) => 1 + (ms / span) * (width - 1 - beside);
+  const x = (ms: number) => labels + (ms / span) * (width - labels - beside);
   const y = (share: number) => above + (1 - share) * (height - above - below);
   const at = ({ at, share }: Spot) => `${x(at).toFixed(1)} ${y(share).toFixed(1)}`;
   const path = (spots: readonly Spot[]) => spots.map((s, i) => `${i === 0 ? "M" : "L"}${at(s)}`).join("");
@@ -37,14 +44,14 @@ export function Drawing({ width, lines, span, sofar, left, spot }: DrawingProps)
       height={height}
       viewBox={`0 0 ${String(width)} ${String(height)}`}
       aria-hidden="true"
-      className="block max-w-full text-xs tabular-nums"
+      className="block max-w-full text-xs tabular-nums [direction:ltr]"
     >
       {shares.map((share) => (
-        <line key={share} x1="0" x2={width} y1={y(share)} y2={y(share)} className="stroke-line" />
+        <line key={share} x1={labels} x2={width} y1={y(share)} y2={y(share)} className="stroke-line" />
       ))}
-      {shares.slice(1).map((share) => (
-        <text key={share} x="0" y={y(share) + 13} className="fill-faint">
-          {share * 100} %
+      {shares.map((share) => (
+        <text key={share} x={labels - 8} y={y(share) + 4} textAnchor="end" className="fill-faint">
+          {percent(share)}
         </text>
       ))}
       {ticksOf(span, width < 420 ? 3 : 6).map((tick) => (

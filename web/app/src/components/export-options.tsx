@@ -4,8 +4,8 @@ import type { ExportForm, ExportOffer } from "../exports";
 import type { Offer } from "../schema";
 import { zones } from "../zone";
 import { Choice } from "./choice";
+import { Disclosure } from "./disclosure";
 import { Check, Chips, Field } from "./field";
-import { DownIcon } from "./icons";
 
 interface ExportOptionsProps {
   readonly dataset: Dataset;
@@ -49,13 +49,7 @@ export function ExportOptions({ dataset, offer, form, onChange, error }: ExportO
           }}
         />
       )}
-      <details className="group" open={error("args.time_zone") !== undefined || undefined}>
-        <summary className="inline-flex cursor-pointer list-none items-center gap-1 rounded text-sm text-soft hover:text-ink [&::-webkit-details-marker]:hidden">
-          <span className="transition-transform group-open:rotate-180">
-            <DownIcon size={14} />
-          </span>
-          More options
-        </summary>
+      <Disclosure label="More options" open={error("args.time_zone") !== undefined || undefined}>
         <div className="mt-3 space-y-4">
           <TimeZone offer={offer} form={form} onChange={onChange} error={error("args.time_zone")} />
           {csv && (
@@ -90,7 +84,7 @@ export function ExportOptions({ dataset, offer, form, onChange, error }: ExportO
             />
           )}
         </div>
-      </details>
+      </Disclosure>
     </div>
   );
 }

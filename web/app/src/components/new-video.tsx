@@ -2,7 +2,7 @@ import { type ReactElement, useContext, useRef, useState } from "react";
 import { useDesk } from "../desk";
 import { bytes } from "../format";
 import { messageOf } from "../live";
-import { argsOf, untouched } from "../options";
+import { argsOf, untouched, type Wrong } from "../options";
 import type { VideoArgs } from "../video";
 import { Button } from "./button";
 import { Choice } from "./choice";
@@ -19,7 +19,6 @@ export function NewVideo({ onPresetsAgain }: { readonly onPresetsAgain: () => vo
   const [form, setForm] = useState(untouched);
   const chosen = presets.find((p) => p.name === preset);
   const args = argsOf(chosen, preset, form);
-  const error = "error" in args ? args.error : "";
   const add = (files: Iterable<File>) => {
     if (!("error" in args)) uploads.add(files, args, maxUploadBytes);
   };
@@ -43,7 +42,7 @@ export function NewVideo({ onPresetsAgain }: { readonly onPresetsAgain: () => vo
           <p className="text-sm text-soft">{chosen?.description}</p>
         </div>
       )}
-      <VideoOptions preset={chosen} form={form} onChange={setForm} error={error} />
+      <VideoOptions preset={chosen} form={form} onChange={setForm} wrong={"error" in args ? args : undefined} />
       <div className="mt-4 grid gap-4 md:grid-cols-[1fr_auto]">
         <DropZone limit={maxUploadBytes} onFiles={add} />
         <TestVideo args={args} />
@@ -104,7 +103,7 @@ const lengths = [
 ] as const;
 
 /** Starts a job on a video that the server makes, for those who have none at hand. */
-function TestVideo({ args }: { readonly args: VideoArgs | { readonly error: string } }): ReactElement {
+function TestVideo({ args }: { readonly args: VideoArgs | Wrong }): ReactElement {
   const { client, store } = useDesk();
   const [seconds, setSeconds] = useState<(typeof lengths)[number]["value"]>("20");
   const [busy, setBusy] = useState(false);

@@ -1,8 +1,8 @@
 import { type ReactElement, useId } from "react";
-import { type Quality, type VideoForm } from "../options";
+import type { Quality, VideoForm, Wrong } from "../options";
 import type { Preset } from "../presets";
 import { Choice } from "./choice";
-import { DownIcon } from "./icons";
+import { Disclosure } from "./disclosure";
 
 const qualities: readonly { readonly value: Quality; readonly label: string }[] = [
   { value: "smaller", label: "Smaller file" },
@@ -14,29 +14,22 @@ interface VideoOptionsProps {
   readonly preset: Preset | undefined;
   readonly form: VideoForm;
   readonly onChange: (form: VideoForm) => void;
-  /** What is wrong with the form; empty when nothing is. */
-  readonly error: string;
+  readonly wrong: Wrong | undefined;
 }
 
 /** What few people want to change, behind a word that opens it. */
-export function VideoOptions({ preset, form, onChange, error }: VideoOptionsProps): ReactElement {
-  const wrong = useId();
+export function VideoOptions({ preset, form, onChange, wrong }: VideoOptionsProps): ReactElement {
+  const error = useId();
   const set = (change: Partial<VideoForm>) => {
     onChange({ ...form, ...change });
   };
-  const field = { describedBy: error === "" ? undefined : wrong };
+  const field = (name: Wrong["field"]) => ({ wrong: wrong?.field === name ? error : undefined });
   return (
     <div className="mt-3 space-y-2">
-      <details className="group">
-        <summary className="inline-flex cursor-pointer list-none items-center gap-1 rounded text-sm text-soft hover:text-ink [&::-webkit-details-marker]:hidden">
-          <span className="transition-transform group-open:rotate-180">
-            <DownIcon size={14} />
-          </span>
-          More options
-        </summary>
+      <Disclosure label="More options">
         <div className="mt-3 flex flex-wrap items-end gap-x-5 gap-y-3">
           <Field
-            {...field}
+            {...field("from")}
             label="From"
             hint="the start"
             value={form.from}
@@ -45,7 +38,7 @@ export function VideoOptions({ preset, form, onChange, error }: VideoOptionsProp
             }}
           />
           <Field
-            {...field}
+            {...field("to")}
             label="To"
             hint="the end"
             value={form.to}
@@ -55,7 +48,7 @@ export function VideoOptions({ preset, form, onChange, error }: VideoOptionsProp
           />
           {preset?.fps !== undefined && (
             <Field
-              {...field}
+              {...field("fps")}
               label="Frames a second"
               hint={preset.fps.usual === undefined ? "as they are" : String(preset.fps.usual)}
               value={form.fps}
@@ -75,10 +68,10 @@ export function VideoOptions({ preset, form, onChange, error }: VideoOptionsProp
             />
           )}
         </div>
-      </details>
-      {error !== "" && (
-        <p id={wrong} role="alert" className="text-sm text-bad">
-          {error}
+      </Disclosure>
+      {wrong !== undefined && (
+        <p id={error} role="alert" className="text-sm text-bad">
+          {wrong.error}
         </p>
       )}
     </div>
@@ -91,10 +84,11 @@ interface FieldProps {
   readonly hint: string;
   readonly value: string;
   readonly onChange: (value: string) => void;
-  readonly describedBy: string | undefined;
+  /** The id of what is said to be wrong with it; undefined when nothing is. */
+  readonly wrong: string | undefined;
 }
 
-function Field({ label, hint, value, onChange, describedBy }: FieldProps): ReactElement {
+function Field({ label, hint, value, onChange, wrong }: FieldProps): ReactElement {
   return (
     <label className="block text-sm text-soft">
       <span className="mb-1.5 block">{label}</span>
@@ -104,11 +98,12 @@ function Field({ label, hint, value, onChange, describedBy }: FieldProps): React
         autoComplete="off"
         placeholder={hint}
         value={value}
-        aria-describedby={describedBy}
+        aria-invalid={wrong !== undefined}
+        aria-describedby={wrong}
         onChange={(event) => {
           onChange(event.target.value);
         }}
-        className="h-8 w-28 rounded-lg bg-page px-2.5 text-ink ring-1 ring-edge ring-inset placeholder:text-faint"
+        className="h-8 w-28 rounded-lg bg-page px-2.5 text-ink ring-1 ring-edge ring-inset placeholder:text-faint aria-invalid:ring-2 aria-invalid:ring-bad"
       />
     </label>
   );

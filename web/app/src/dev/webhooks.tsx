@@ -1,6 +1,7 @@
 import { type ReactElement, useEffect, useId, useState } from "react";
 import { Button } from "../components/button";
 import { Choice } from "../components/choice";
+import { Disclosure } from "../components/disclosure";
 import { CheckIcon, CrossIcon } from "../components/icons";
 import { ask, problemIn } from "./api";
 import { readJson } from "./json";
@@ -207,12 +208,11 @@ function ExchangeView({ exchange }: { readonly exchange: Exchange }): ReactEleme
       {events.map((event) => (
         <Code key={event.id} label={`Event ${event.type}`} text={pretty(event)} />
       ))}
-      <details className="text-sm text-soft">
-        <summary className="cursor-pointer rounded hover:text-ink">What was sent</summary>
+      <Disclosure label="What was sent">
         <div className="mt-2">
           <Code label={`POST /api/webhooks/${sending.source}`} text={`${headers.join("\n")}\n\n${sending.body}`} />
         </div>
-      </details>
+      </Disclosure>
     </li>
   );
 }
