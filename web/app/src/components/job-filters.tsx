@@ -6,6 +6,7 @@ import { navigate, replaceQuery } from "../router";
 import { Button } from "./button";
 import { Choice } from "./choice";
 import { PresetsContext } from "./presets";
+import { Select } from "./select";
 
 const states = [
   { value: "all", label: "All" },
@@ -83,13 +84,13 @@ function KindSelect({ shown }: { readonly shown: Shown }): ReactElement | null {
   }
   if (titles.size < 2 && shown.kind === "") return null;
   return (
-    <select
+    <Select
       aria-label="Kind"
       value={shown.kind}
       onChange={(event) => {
         navigate(addressOf({ ...shown, kind: event.target.value }), { keepPlace: true });
       }}
-      className="h-8 rounded-lg bg-card px-2 text-sm text-ink ring-1 ring-edge ring-inset"
+      className="h-8 rounded-lg bg-card ps-2.5 text-sm text-ink ring-1 ring-edge ring-inset"
     >
       <option value="">All kinds</option>
       {[...titles].map(([name, title]) => (
@@ -97,6 +98,6 @@ function KindSelect({ shown }: { readonly shown: Shown }): ReactElement | null {
           {title}
         </option>
       ))}
-    </select>
+    </Select>
   );
 }

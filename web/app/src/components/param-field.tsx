@@ -2,6 +2,7 @@ import type { DatasetParam } from "@herald/client";
 import type { ReactElement } from "react";
 import { sentence } from "../format";
 import { Chips, Field } from "./field";
+import { Select } from "./select";
 
 interface ParamFieldProps {
   readonly param: DatasetParam;
@@ -46,7 +47,7 @@ export function ParamField({ param, value, error, onChange }: ParamFieldProps): 
     >
       {(control) =>
         choices.length > 0 ? (
-          <select
+          <Select
             {...control}
             value={String(value)}
             onChange={(event) => {
@@ -59,7 +60,7 @@ export function ParamField({ param, value, error, onChange }: ParamFieldProps): 
                 {named(name)}
               </option>
             ))}
-          </select>
+          </Select>
         ) : (
           <input
             {...control}

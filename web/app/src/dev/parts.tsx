@@ -1,5 +1,6 @@
 import { type ReactElement, type ReactNode, useEffect, useId, useState } from "react";
 import { Button } from "../components/button";
+import { Select as Native } from "../components/select";
 
 export const inputShape =
   "h-9 w-full min-w-0 rounded-lg bg-page px-2.5 text-ink ring-1 ring-edge ring-inset placeholder:text-faint";
@@ -111,7 +112,7 @@ export function Select<T extends string>({ label, value, options, onChange, clas
   return (
     <label className={`block text-sm text-soft ${className ?? ""}`}>
       <span className="mb-1.5 block">{label}</span>
-      <select
+      <Native
         value={value}
         onChange={(event) => {
           onChange(event.target.value as T);
@@ -123,7 +124,7 @@ export function Select<T extends string>({ label, value, options, onChange, clas
             {option.label}
           </option>
         ))}
-      </select>
+      </Native>
     </label>
   );
 }

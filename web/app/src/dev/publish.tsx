@@ -201,13 +201,13 @@ function TypeFields({ kind, onKind, schemas, form, set, error }: TypeFieldsProps
         onChange={onKind}
         options={[
           ...Object.keys(schemas).map((name) => ({ value: name, label: name })),
-          { value: custom, label: `${customPrefix}…` },
+          { value: custom, label: "A notification of your own" },
           { value: free, label: "A word of your own" },
         ]}
       />
       {(kind === custom || kind === free) && (
         <TextField
-          label={kind === custom ? `Behind ${customPrefix}` : "The word"}
+          label={kind === custom ? `What follows ${customPrefix}` : "The word"}
           mono
           value={form.type.slice(prefix.length)}
           onChange={(value) => {

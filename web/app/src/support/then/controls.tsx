@@ -1,5 +1,6 @@
 import type { ReactElement } from "react";
 import { Button } from "../../components/button";
+import { Select } from "../../components/select";
 import { Choice } from "../../components/choice";
 import { BackIcon, PlayIcon } from "../../components/icons";
 import { useTime } from "../../desk";
@@ -112,20 +113,20 @@ function StretchControls({ at, period, view, user }: StretchControlsProps): Reac
       </Button>
       <label>
         <span className="sr-only">How much of the past</span>
-        <select
+        <Select
           value={view.span}
           onChange={(event) => {
             const span = event.target.value as Span;
             replaceQuery(thenQuery({ ...parseThen(location.search), span, from: undefined, at: { time: at } }));
           }}
-          className="h-8 rounded-lg bg-card px-2 text-sm ring-1 ring-edge ring-inset"
+          className="h-8 rounded-lg bg-card ps-2.5 text-sm ring-1 ring-edge ring-inset"
         >
           {Object.entries(spanNames).map(([span, name]) => (
             <option key={span} value={span}>
               {name}
             </option>
           ))}
-        </select>
+        </Select>
       </label>
       <Button
         why={period.to >= now ? "This stretch goes up to now." : undefined}
