@@ -1,4 +1,5 @@
 import type { Artifact, Job } from "@herald/client";
+import { sentence } from "./format";
 import type { TableFormat } from "./preview";
 
 /** What an export job has made. */
@@ -38,7 +39,11 @@ export function exportKind(job: Job): string {
   const args = fieldsOf(job.args);
   const format = textOf(args["format"]) || "csv";
   const compression = textOf(args["compression"]);
-  const words = [textOf(args["dataset"]), formats[format] ?? format, compression === "none" ? "" : compression];
+  const words = [
+    sentence(textOf(args["dataset"])),
+    formats[format] ?? format,
+    compression === "none" ? "" : compression,
+  ];
   return words.filter((word) => word !== "").join(", ");
 }
 

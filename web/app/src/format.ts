@@ -41,8 +41,8 @@ export function elapsed(ms: number): string {
   const seconds = Math.floor(Math.max(ms, 0) / 1000);
   if (seconds < 60) return `${String(seconds)}${nbsp}s`;
   const minutes = Math.floor(seconds / 60);
-  if (minutes < 60) return `${String(minutes)}${nbsp}min ${pad(seconds % 60)}${nbsp}s`;
-  return `${String(Math.floor(minutes / 60))}${nbsp}h ${pad(minutes % 60)}${nbsp}min`;
+  if (minutes < 60) return [minutes, "min", pad(seconds % 60), "s"].join(nbsp);
+  return [Math.floor(minutes / 60), "h", pad(minutes % 60), "min"].join(nbsp);
 }
 
 /** A position in a recording: 0:07, 12:30, 1:02:03. */

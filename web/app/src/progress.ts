@@ -68,9 +68,14 @@ function stepOf(event: LoggedEvent): string {
 /** The last percent is kept for the end: a job that says it is done is not done before its success is recorded. */
 const almost = 0.99;
 
-/** The share to show of a job: the whole only when it has succeeded. */
-export function shareOf(job: Job): number {
-  return job.state === "succeeded" ? 1 : Math.min(job.progress, almost);
+/**
+ * The share to show of a job: the whole only when it has succeeded, and
+ * undefined while it runs without a word of how far it is.
+ */
+export function shareOf(job: Job): number | undefined {
+  if (job.state === "succeeded") return 1;
+  const told = job.progress > 0 || job.processed !== null || job.steps.length > 0;
+  return job.state === "running" && !told ? undefined : Math.min(job.progress, almost);
 }
 
 /** A range of times, in milliseconds. */
@@ -101,6 +106,23 @@ export function usualAt(job: Job, now: number): (Range & { readonly slow: boolea
   return { low: estimate.usual_low_ms, high: estimate.usual_high_ms, slow };
 }
 
+/** In which colours a job's way is shown: it goes on, it is held up, it is or was given up, it went wrong. */
+export type Tone = "accent" | "warn" | "still" | "bad";
+
+export function toneOf(job: Job): Tone {
+  switch (job.state) {
+    case "failed":
+      return "bad";
+    case "cancelling":
+    case "cancelled":
+      return "still";
+    case "retrying":
+      return "warn";
+    default:
+      return job.stalled ? "warn" : "accent";
+  }
+}
+
 /** How the job's state is called on the page. */
 export function stateLabel(job: Job): string {
   switch (job.state) {
@@ -109,7 +131,7 @@ export function stateLabel(job: Job): string {
     case "running":
       return job.stalled ? "No word from the worker" : "Running";
     case "retrying":
-      return "Trying again soon";
+      return "Waiting to try again";
     case "cancelling":
       return "Stopping";
     case "succeeded":

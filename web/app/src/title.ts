@@ -51,7 +51,7 @@ export function followInTab(store: JobStore, uploads: Uploads, icon: HTMLLinkEle
 }
 
 function progressOf(job: Job): Progressing {
-  return { title: job.title, progress: shareOf(job) };
+  return { title: job.title, progress: shareOf(job) ?? 0 };
 }
 
 function uploadsOf(uploads: Uploads): Progressing[] {

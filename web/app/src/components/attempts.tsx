@@ -45,8 +45,9 @@ interface AttemptProps {
 function Attempt({ job, chapter, first }: AttemptProps): ReactElement {
   const [open, setOpen] = useState(first);
   const body = useId();
-  const { attempt, worker, error, lines } = chapter;
-  const empty = error === "" && lines.length === 0;
+  const { attempt, worker, lines } = chapter;
+  // What a job has failed with stands at its head.
+  const error = job.state === "failed" && job.attempt === attempt && job.error === chapter.error ? "" : chapter.error;
   return (
     <div role="group" aria-label={`Attempt ${String(attempt)}`} className="rounded-xl ring-1 ring-line">
       <h3>
@@ -75,8 +76,8 @@ function Attempt({ job, chapter, first }: AttemptProps): ReactElement {
           {worker !== "" && <span className="min-w-0 break-all">Worker {worker}</span>}
           {chapter.startedAt !== undefined && <span>Started {instant(new Date(chapter.startedAt).toISOString())}</span>}
         </p>
+        {lines.length > 0 && <Lines lines={lines} />}
         {error !== "" && <ErrorBlock title="How it ended" text={error} />}
-        {!empty && <Lines lines={lines} />}
       </div>
     </div>
   );

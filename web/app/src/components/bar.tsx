@@ -1,16 +1,22 @@
 import type { ReactElement } from "react";
+import type { Tone } from "../progress";
 
 interface BarProps {
   /** The share done, 0 to 1; undefined while nothing is known, which shows as movement. */
   readonly share: number | undefined;
   /** What the bar measures, for screen readers. */
   readonly label: string;
-  readonly tone?: "accent" | "warn" | "still";
+  readonly tone?: Tone;
   /** A bar with another run does not slide to its place, it starts there. */
   readonly run?: number;
 }
 
-const fills = { accent: "bg-accent", warn: "bg-warn-fill", still: "bg-edge" };
+export const fills: Record<Tone, string> = {
+  accent: "bg-accent",
+  warn: "bg-warn-fill",
+  still: "bg-edge",
+  bad: "bg-bad",
+};
 
 /** A progress bar. */
 export function Bar({ share, label, tone = "accent", run = 0 }: BarProps): ReactElement {
@@ -24,7 +30,7 @@ export function Bar({ share, label, tone = "accent", run = 0 }: BarProps): React
       className="h-2.5 overflow-hidden rounded-full bg-well rtl:-scale-x-100"
     >
       {share === undefined ? (
-        <div className="h-full w-1/3 animate-sweep rounded-full bg-edge motion-reduce:w-full motion-reduce:opacity-40" />
+        <div className="h-full w-1/3 animate-sweep rounded-full bg-edge motion-reduce:w-full motion-reduce:bg-transparent motion-reduce:bg-[repeating-linear-gradient(135deg,var(--color-edge)_0_5px,transparent_5px_12px)]" />
       ) : (
         <div
           key={run}

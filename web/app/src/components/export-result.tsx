@@ -169,7 +169,7 @@ function Rows({ table, of }: { readonly table: Table; readonly of: number }): Re
                 <th
                   key={i}
                   scope="col"
-                  className="sticky top-0 border-b border-line bg-well px-3 py-1.5 font-medium whitespace-nowrap"
+                  className="sticky top-0 border-b border-line bg-well px-3 py-1.5 text-start font-medium whitespace-nowrap"
                 >
                   {name}
                 </th>

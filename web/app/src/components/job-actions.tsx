@@ -175,8 +175,15 @@ interface ActionProps {
 /** A button whose name says which job it is about. */
 function Action({ name, job, look = "plain", why, onClick, children }: ActionProps): ReactElement {
   const { readOnly } = useDesk();
+  const blocked = readOnly ?? why;
   return (
-    <Button look={look} why={readOnly ?? why} onClick={onClick} aria-label={`${name} ${job.title}`}>
+    <Button
+      look={look}
+      why={blocked}
+      onClick={onClick}
+      aria-label={`${name} ${job.title}`}
+      className={look === "quiet" && blocked === undefined ? "-me-3" : ""}
+    >
       {children}
     </Button>
   );

@@ -65,7 +65,7 @@ function Since({ job }: { readonly job: Job }): ReactElement {
     <>
       {stateLabel(job)} <Ago iso={job.finished_at} />
       {job.state === "succeeded" && job.started_at !== null && (
-        <> in {duration(Date.parse(job.finished_at) - Date.parse(job.started_at))}</>
+        <>, took {duration(Date.parse(job.finished_at) - Date.parse(job.started_at))}</>
       )}
     </>
   );

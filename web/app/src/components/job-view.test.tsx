@@ -123,6 +123,21 @@ test("a queued job shows no number, since nothing is known", () => {
   expect(text).not.toContain("%");
 });
 
+test("a job that runs without a word of how far it is shows movement, and no number", () => {
+  const silent = jobOf({ kind: "command", steps: [], progress: 0, processed: null, message: "compiling" });
+  const { desk } = deskOf();
+  const container = render(<JobView job={silent} heading="make" open={false} onOpen={() => undefined} />, desk);
+  expect(container.textContent).toContain("compiling");
+  expect(container.textContent).not.toContain("%");
+  expect(container.querySelector("[role=progressbar]")?.hasAttribute("aria-valuenow")).toBe(false);
+  expect(textOf({ ...silent, processed: 0, total: 900 })).toContain("0 %");
+});
+
+test("how long it took stands beside when it ended", () => {
+  const text = textOf(jobOf({ kind: "import", state: "succeeded", progress: 1, result: {}, finished_at: noon }), 5000);
+  expect(text).toContain("Finished 5 s ago, took 9.0 s");
+});
+
 test("a retrying job tells why and when", () => {
   const text = textOf(jobOf({ state: "retrying", error: "ffmpeg was killed", retry_at: after(28_000) }));
   expect(text).toContain("Attempt 1 of 3 failed");

@@ -2,7 +2,7 @@ import type { Job } from "@herald/client";
 import type { ReactElement, ReactNode } from "react";
 import { exportResult } from "../export";
 import { bytes, count, percent } from "../format";
-import { shareOf } from "../progress";
+import { shareOf, toneOf } from "../progress";
 import { hasEnded } from "../store";
 import { type VideoResult, videoResult } from "../video";
 import { Bar } from "./bar";
@@ -71,22 +71,20 @@ function Head({ job, heading, children }: HeadProps): ReactElement {
 
 function Active({ job, heading, full, steps }: PartProps): ReactElement {
   const queued = job.state === "queued";
-  const share = shareOf(job);
+  // What waits has not begun: nothing moves.
+  const share = queued ? 0 : shareOf(job);
   return (
     <>
       <Head job={job} heading={heading}>
         {queued ? (
           <JobActions job={job} full={full} />
         ) : (
-          <p className="text-[1.75rem] leading-8 font-semibold tracking-tight tabular-nums">{percent(share)}</p>
+          share !== undefined && (
+            <p className="text-[1.75rem] leading-8 font-semibold tracking-tight tabular-nums">{percent(share)}</p>
+          )
         )}
       </Head>
-      <Bar
-        share={queued ? undefined : share}
-        label={`Progress of ${job.title}`}
-        tone={barTone(job)}
-        run={job.attempt}
-      />
+      <Bar share={share} label={`Progress of ${job.title}`} tone={toneOf(job)} run={job.attempt} />
       {steps}
       {job.state === "retrying" && job.error !== "" && !full && (
         <ErrorBlock title={`Attempt ${String(job.attempt)} of ${String(job.max_attempts)} failed`} text={job.error} />
@@ -162,9 +160,4 @@ function Succeeded({ job, heading, full, steps, result, open, onOpen }: Succeede
       </div>
     </div>
   );
-}
-
-function barTone(job: Job): "accent" | "warn" | "still" {
-  if (job.state === "cancelling") return "still";
-  return job.state === "retrying" || job.stalled ? "warn" : "accent";
 }

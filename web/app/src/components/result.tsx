@@ -84,7 +84,7 @@ export function Download({ artifact }: { readonly artifact: Artifact }): ReactEl
     <a
       href={playlist ? artifact.url : `${artifact.url}?download=1`}
       {...(playlist ? {} : { download: artifact.name })}
-      className={linkLook}
+      className={`${linkLook} max-sm:grow`}
     >
       {!playlist && <DownloadIcon size={14} />}
       {playlist ? "Playlist" : "Download"}

@@ -41,7 +41,7 @@ function Sign({ job }: { readonly job: Job }): ReactElement {
     case "retrying":
       return <RetryIcon size={14} />;
     case "queued":
-      return <ClockIcon size={14} />;
+      return <ClockIcon size={20} />;
     case "cancelling":
       return <span className="size-2 rounded-[2px] bg-current" />;
     case "running":

@@ -1,7 +1,8 @@
 import type { Job } from "@herald/client";
 import type { ReactElement } from "react";
 import { duration, sentence } from "../format";
-import { type Part, partsOf } from "../progress";
+import { type Part, partsOf, type Tone, toneOf } from "../progress";
+import { fills } from "./bar";
 import { useStepTitle } from "./presets";
 import { Elapsed } from "./ticking";
 
@@ -16,9 +17,11 @@ export function StepLine({ job }: { readonly job: Job }): ReactElement | null {
       <ol aria-label="Steps" className={`grid auto-cols-fr grid-flow-col ${named ? "gap-1.5" : "gap-0.5"}`}>
         {parts.map((part) => (
           <li key={part.name} aria-current={part.state === "under way" ? "step" : undefined} className="min-w-0">
-            <Segment part={part} ended={job.state === "failed" || job.state === "cancelled"} />
+            <Segment part={part} tone={toneOf(job)} />
             <div className={named ? "" : "sr-only"}>
-              <div className={`mt-1.5 truncate ${part.state === "waiting" ? "text-faint" : "text-ink"}`}>
+              <div
+                className={`mt-1.5 line-clamp-2 break-words ${part.state === "waiting" ? "text-faint" : "text-ink"}`}
+              >
                 {title(part.name) ?? sentence(part.name)}
               </div>
               <div className="h-4.5 truncate text-faint tabular-nums">
@@ -53,12 +56,12 @@ function Present({ parts }: { readonly parts: readonly Part[] }): ReactElement |
   );
 }
 
-function Segment({ part, ended }: { readonly part: Part; readonly ended: boolean }): ReactElement {
-  const tone = part.state === "stopped" ? (ended ? "bg-bad" : "bg-warn-fill") : "bg-accent";
+function Segment({ part, tone }: { readonly part: Part; readonly tone: Tone }): ReactElement {
+  const fill = fills[part.state === "done" ? "accent" : tone];
   return (
     <div className="h-1 overflow-hidden rounded-full bg-well rtl:-scale-x-100">
       <div
-        className={`h-full transition-transform duration-300 ease-linear ${part.share > 0 ? tone : "invisible"}`}
+        className={`h-full transition-transform duration-300 ease-linear ${part.share > 0 ? fill : "invisible"}`}
         style={{ transform: `translateX(${String((part.share - 1) * 100)}%)` }}
       />
     </div>

@@ -1,8 +1,9 @@
 import type { Job } from "@herald/client";
 import type { CSSProperties, ReactElement } from "react";
 import { duration, sentence } from "../format";
-import { type Part, partsOf, toldParts } from "../progress";
+import { type Part, partsOf, toldParts, type Tone, toneOf } from "../progress";
 import type { LoggedEvent } from "../timeline";
+import { fills } from "./bar";
 import { CheckIcon, CrossIcon } from "./icons";
 import { useStepTitle } from "./presets";
 import { Elapsed } from "./ticking";
@@ -26,30 +27,26 @@ export function StepTimeline({ job, events }: StepTimelineProps): ReactElement |
   return (
     <ol aria-label="Steps" className={`text-sm ${flat ? "sm:flex sm:pt-5" : ""}`}>
       {parts.map((part, i) => (
-        <Station key={`${String(i)} ${part.name}`} part={part} flat={flat} broken={isOver(job)}>
+        <Station key={`${String(i)} ${part.name}`} part={part} flat={flat} tone={toneOf(job)}>
           {title(part.name) ?? sentence(part.name)}
         </Station>
       ))}
-      {planned.length > 0 && <End reached={job.state === "succeeded"} />}
+      {planned.length > 0 && <End reached={job.state === "succeeded"} flat={flat} />}
     </ol>
   );
-}
-
-function isOver(job: Job): boolean {
-  return job.state === "failed" || job.state === "cancelled";
 }
 
 interface StationProps {
   readonly part: Part;
   /** The stations stand side by side where there is room. */
   readonly flat: boolean;
-  /** A step that stopped will not go on. */
-  readonly broken: boolean;
+  /** The colours of the step that the job is at. */
+  readonly tone: Tone;
   readonly children: string;
 }
 
-function Station({ part, flat, broken, children }: StationProps): ReactElement {
-  const tone = part.state === "stopped" ? (broken ? "bg-bad" : "bg-warn-fill") : "bg-accent";
+function Station({ part, flat, tone, children }: StationProps): ReactElement {
+  const fill = fills[part.state === "done" ? "accent" : tone];
   const share = { "--share": part.share } as CSSProperties;
   return (
     <li
@@ -57,11 +54,11 @@ function Station({ part, flat, broken, children }: StationProps): ReactElement {
       className={`relative flex gap-3 ${flat ? "sm:block sm:min-w-0 sm:flex-1" : ""}`}
     >
       <div className={`flex flex-col items-center ${flat ? "sm:flex-row" : ""}`}>
-        <Mark part={part} broken={broken} />
+        <Mark part={part} tone={tone} />
         <span className={`relative min-h-3 w-0.5 flex-1 bg-line ${flat ? "sm:h-0.5 sm:min-h-0 sm:w-auto" : ""}`}>
           <span
             style={share}
-            className={`absolute inset-0 origin-top-left scale-y-(--share) transition-transform duration-300 ease-linear ${tone} ${flat ? "sm:scale-x-(--share) sm:scale-y-100" : ""}`}
+            className={`absolute inset-0 origin-top-left scale-y-(--share) transition-transform duration-300 ease-linear ${fill} ${flat ? "sm:scale-x-(--share) sm:scale-y-100" : ""}`}
           />
         </span>
       </div>
@@ -86,8 +83,14 @@ function Taken({ part }: { readonly part: Part }): ReactElement | null {
 }
 
 const mark = "grid size-5 shrink-0 place-items-center rounded-full";
+const tints: Record<Tone, string> = {
+  accent: "bg-tint text-accent ring-accent",
+  warn: "bg-warn-tint text-warn ring-warn-fill",
+  still: "bg-well text-soft ring-edge",
+  bad: "bg-bad-tint text-bad ring-bad",
+};
 
-function Mark({ part, broken }: { readonly part: Part; readonly broken: boolean }): ReactElement {
+function Mark({ part, tone }: { readonly part: Part; readonly tone: Tone }): ReactElement {
   switch (part.state) {
     case "done":
       return (
@@ -98,14 +101,14 @@ function Mark({ part, broken }: { readonly part: Part; readonly broken: boolean 
       );
     case "stopped":
       return (
-        <span className={`${mark} ${broken ? "bg-bad-tint text-bad" : "bg-warn-tint text-warn"}`}>
+        <span className={`${mark} ${tints[tone]}`}>
           <CrossIcon size={12} />
         </span>
       );
     case "under way":
       return (
-        <span className={`${mark} bg-tint ring-2 ring-accent ring-inset`}>
-          <span className="size-2 animate-pulse-dot rounded-full bg-accent" />
+        <span className={`${mark} ring-2 ring-inset ${tints[tone]}`}>
+          <span className={`size-2 animate-pulse-dot rounded-full ${fills[tone]}`} />
         </span>
       );
     case "waiting":
@@ -113,9 +116,11 @@ function Mark({ part, broken }: { readonly part: Part; readonly broken: boolean 
   }
 }
 
-function End({ reached }: { readonly reached: boolean }): ReactElement {
+function End({ reached, flat }: { readonly reached: boolean; readonly flat: boolean }): ReactElement {
   return (
-    <li className={`flex gap-3 leading-5 ${reached ? "text-ink" : "text-faint"} sm:block`}>
+    <li
+      className={`flex gap-3 leading-5 ${reached ? "text-ink" : "text-faint"} ${flat ? "sm:flex-col sm:items-end sm:gap-0" : ""}`}
+    >
       {reached ? (
         <span className={`${mark} bg-accent text-on-accent`}>
           <CheckIcon size={12} />
@@ -123,7 +128,7 @@ function End({ reached }: { readonly reached: boolean }): ReactElement {
       ) : (
         <span className={`${mark} ring-2 ring-line ring-inset`} />
       )}
-      <p className="sm:pt-1.5">Done</p>
+      <p className={flat ? "sm:pt-1.5" : ""}>Done</p>
     </li>
   );
 }
