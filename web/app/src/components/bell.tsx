@@ -27,7 +27,7 @@ export function Bell(): ReactElement {
       >
         <BellIcon size={18} />
         {unread > 0 && (
-          <span className="absolute -top-0.5 -end-0.5 grid h-4 min-w-4 place-items-center rounded-full bg-accent px-1 text-[0.6875rem] leading-none font-semibold text-on-accent tabular-nums">
+          <span className="absolute top-0 end-0 grid h-4 min-w-4 place-items-center rounded-full bg-accent px-1 text-[0.6875rem] leading-none font-semibold text-on-accent tabular-nums">
             {unread > 9 ? "9+" : unread}
           </span>
         )}

@@ -57,7 +57,7 @@ export function UserMenu({ session, onSignOut }: UserMenuProps): ReactElement {
   };
   return (
     <>
-      <Button look="quiet" popoverTarget={menu} aria-haspopup="dialog">
+      <Button look="quiet" popoverTarget={menu} aria-haspopup="dialog" className="-me-3">
         <span className="max-w-16 truncate sm:max-w-32">{session.user}</span>
         <DownIcon size={12} />
       </Button>

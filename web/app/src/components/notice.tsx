@@ -20,7 +20,7 @@ export function NoticeView({ notice, aside, onFollow }: NoticeViewProps): ReactE
   const { tone, title, text, link } = notice;
   return (
     <div className="flex items-start gap-3">
-      <span className={`mt-0.5 grid size-6 shrink-0 place-items-center rounded-full ${looks[tone]}`}>
+      <span className={`-mt-0.5 grid size-6 shrink-0 place-items-center rounded-full ${looks[tone]}`}>
         {tone === "good" ? <CheckIcon size={14} /> : tone === "bad" ? <AlertIcon size={14} /> : <BellIcon size={14} />}
       </span>
       <div className="min-w-0 flex-1 text-sm">

@@ -78,6 +78,7 @@ function UploadRow({ upload }: { readonly upload: Upload }): ReactElement {
             uploads.cancel(upload.id);
           }}
           aria-label={`${underWay ? "Cancel the upload of" : "Dismiss"} ${name}`}
+          className={underWay ? "" : "-me-3"}
         >
           <CrossIcon size={14} />
           {underWay ? "Cancel" : "Dismiss"}

@@ -14,6 +14,7 @@ export function ShareButton({ job }: { readonly job: Job }): ReactElement {
       <Button
         look="quiet"
         aria-haspopup="dialog"
+        className="-me-3"
         onClick={() => {
           setOpen(true);
           dialog.current?.showModal();
