@@ -90,7 +90,7 @@ function Since({ connection: c }: { readonly connection: Connection }): ReactEle
     );
   }
   return (
-    <span className="text-end text-xs text-soft tabular-nums">
+    <span className="text-xs text-soft tabular-nums sm:text-end">
       <time dateTime={c.opened_at}>{opened}</time>
       <br />
       to <time dateTime={c.closed_at}>{instant(c.closed_at)}</time>

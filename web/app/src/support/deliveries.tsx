@@ -1,5 +1,6 @@
 import { type ReactElement, type SyntheticEvent, useState } from "react";
 import { Button } from "../components/button";
+import { Disclosure } from "../components/disclosure";
 import { shortTime, withTimes } from "../format";
 import type { Deliveries as Became, Delivery, Explanation, Recipient, Stage } from "./api";
 import { Field } from "./field";
@@ -61,7 +62,7 @@ function Outcome({ became }: { readonly became: Became }): ReactElement {
         {recipients.map((r) => (
           <li key={r.user}>
             <span className="font-medium break-words">{r.user}</span>:{" "}
-            <span className={lookOf(r.stage)}>
+            <span className={r.way === "snapshot" && r.stage === "" ? "text-soft" : lookOf(r.stage)}>
               {r.stage === "" && r.way === "snapshot" ? "got the jobs as they stood, later" : stages[r.stage]}
             </span>
             <span className="text-faint">
@@ -89,10 +90,9 @@ function Streams({
   readonly more: boolean;
 }): ReactElement {
   return (
-    <details>
-      <summary className="cursor-pointer text-soft hover:text-ink">
-        {deliveries.length === 1 ? "One stream" : `${String(deliveries.length)}${more ? " and more" : ""} streams`}
-      </summary>
+    <Disclosure
+      label={deliveries.length === 1 ? "One stream" : `${String(deliveries.length)}${more ? " and more" : ""} streams`}
+    >
       <ul className="mt-2 space-y-1.5 border-s border-line ps-3">
         {deliveries.map((d) => (
           <li key={d.client_id}>
@@ -102,7 +102,7 @@ function Streams({
           </li>
         ))}
       </ul>
-    </details>
+    </Disclosure>
   );
 }
 

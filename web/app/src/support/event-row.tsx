@@ -80,7 +80,9 @@ function About({ event, subject }: { readonly event: LogRecord; readonly subject
 function Who({ event }: { readonly event: LogRecord }): ReactElement {
   const [first, ...others] = usersOf(event);
   if (first === undefined)
-    return <span className="text-faint">{event.topics?.includes("all") === true ? "Everyone" : ""}</span>;
+    return (
+      <span className="text-faint max-sm:empty:hidden">{event.topics?.includes("all") === true ? "Everyone" : ""}</span>
+    );
   return (
     <span className="relative min-w-0 truncate">
       <Link to={userPlace(first)} className="underline-offset-2 hover:text-ink hover:underline">

@@ -1,4 +1,4 @@
-import { type ReactElement, type ReactNode, useEffect, useId, useRef, useState } from "react";
+import { type ReactElement, type ReactNode, useEffect, useId, useLayoutEffect, useRef, useState } from "react";
 import { buttonShape } from "../components/button";
 import { DownIcon } from "../components/icons";
 
@@ -29,6 +29,10 @@ export function Menu({ label, title, on = false, align = "left", children }: Men
       document.removeEventListener("pointerdown", elsewhere);
       document.removeEventListener("focusin", elsewhere);
     };
+  }, [open]);
+  const box = useRef<HTMLDivElement>(null);
+  useLayoutEffect(() => {
+    if (box.current !== null) keepInside(box.current);
   }, [open]);
   const close = () => {
     setOpen(false);
@@ -61,6 +65,7 @@ export function Menu({ label, title, on = false, align = "left", children }: Men
       </button>
       {open && (
         <div
+          ref={box}
           id={panel}
           role="group"
           aria-label={title}
@@ -71,6 +76,17 @@ export function Menu({ label, title, on = false, align = "left", children }: Men
       )}
     </div>
   );
+}
+
+/** What is left between a menu and the window's edge, in pixels. */
+const margin = 8;
+
+/** Moves what would reach beyond the window. */
+function keepInside(box: HTMLElement): void {
+  const { left, right } = box.getBoundingClientRect();
+  const beyond = Math.max(right - (document.documentElement.clientWidth - margin), 0);
+  const shift = beyond > 0 ? -beyond : Math.max(margin - left, 0);
+  box.style.translate = `${String(shift)}px`;
 }
 
 /** A line of a menu that does something. */

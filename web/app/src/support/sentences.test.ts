@@ -88,7 +88,7 @@ test("events of jobs say who, what and how bad", () => {
 test("notifications and looks at others' things read as sentences", () => {
   const all = Object.entries(payloads).filter(([type]) => !type.startsWith("job."));
   expect(all.map(([type, data]) => said(type, data))).toEqual([
-    ["Access", "info", "sue looked at a job of alice", "As support. job:42"],
+    ["Access", "info", "sue looked at a job of alice", "As support: job:42"],
     ["Payment", "bad", "Payment of 12.50 EUR for F-7: failed", ""],
     ["Account", "warning", "Account of alice: locked", ""],
     ["System", "warning", "uploads: degraded", "Uploads are slow."],

@@ -128,8 +128,17 @@ function ofAccess(event: Event): Said {
   const things = [...new Set(what.map(thing))];
   const looked = `${reader === "" ? "Somebody" : reader} looked at ${things.length === 0 ? "something" : list(things)}`;
   const roles = Array.isArray(data["roles"]) ? data["roles"].filter((r) => typeof r === "string") : [];
-  const as = roles.length === 0 ? "" : `As ${list(roles)}. `;
-  return { severity: "info", text: whose === "" ? looked : `${looked} of ${whose}`, note: `${as}${what.join(", ")}` };
+  const notes = [roles.length === 0 ? "" : `As ${list(roles)}`, what.filter(saysMore).join(", ")];
+  return {
+    severity: "info",
+    text: whose === "" ? looked : `${looked} of ${whose}`,
+    note: notes.filter((n) => n !== "").join(": "),
+  };
+}
+
+/** Reports whether the word for what was looked at says more than its sentence. */
+function saysMore(what: string): boolean {
+  return what !== "log" && !/^events?\b/.test(what);
 }
 
 /** What was looked at, in words: see auth.Access. */

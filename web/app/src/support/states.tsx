@@ -1,10 +1,17 @@
 import type { ReactElement, ReactNode } from "react";
 import { Button } from "../components/button";
 
+interface EmptyProps {
+  readonly title: string;
+  readonly text: ReactNode;
+  /** It stands in a box already. */
+  readonly bare?: boolean;
+}
+
 /** There is nothing to show, and why. */
-export function Empty({ title, text }: { readonly title: string; readonly text: ReactNode }): ReactElement {
+export function Empty({ title, text, bare = false }: EmptyProps): ReactElement {
   return (
-    <div className="rounded-2xl bg-card px-6 py-14 text-center ring-1 ring-line">
+    <div className={`px-6 py-14 text-center ${bare ? "" : "rounded-2xl bg-card ring-1 ring-line"}`}>
       <h2 className="font-medium">{title}</h2>
       <p className="mx-auto mt-1 max-w-md text-sm text-soft">{text}</p>
     </div>

@@ -1,5 +1,6 @@
 import type { Job } from "@herald/client";
 import { type ReactElement, type ReactNode, useMemo } from "react";
+import { linkLook } from "../../components/button";
 import { Link } from "../../components/link";
 import { duration, instant } from "../../format";
 import { stateLabel } from "../../progress";
@@ -53,10 +54,7 @@ export function JobHead({ id, events, children }: JobHeadProps): ReactElement {
       </div>
       <div className="flex flex-wrap items-center gap-2">
         {job !== undefined && last !== undefined && (
-          <Link
-            to={thenPlace(job.owner, last.seq)}
-            className="inline-flex h-8 items-center rounded-lg px-3 text-sm font-medium text-soft hover:bg-well hover:text-ink"
-          >
+          <Link to={thenPlace(job.owner, last.seq)} className={linkLook}>
             As {job.owner} saw it
           </Link>
         )}

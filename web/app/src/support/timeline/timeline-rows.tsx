@@ -229,9 +229,9 @@ function Changes({ events, index }: { readonly events: readonly LogRecord[]; rea
       <table className="w-full table-fixed text-start text-[0.8125rem]">
         <thead className="text-xs text-faint">
           <tr>
-            <th className="w-1/3 pb-1 font-normal">Field</th>
-            <th className="pb-1 font-normal">Before</th>
-            <th className="pb-1 font-normal">After</th>
+            <th className="w-1/3 pb-1 text-start font-normal">Field</th>
+            <th className="pb-1 text-start font-normal">Before</th>
+            <th className="pb-1 text-start font-normal">After</th>
           </tr>
         </thead>
         <tbody>
@@ -248,7 +248,7 @@ function ChangeRow({ change }: { readonly change: Change }): ReactElement {
   const { path, from, to } = change;
   return (
     <tr className="border-t border-line align-top">
-      <th scope="row" className="py-1 pe-3 font-mono font-normal break-words text-soft">
+      <th scope="row" className="py-1 pe-3 text-start font-mono font-normal break-words text-soft">
         {path}
       </th>
       <td className="py-1 pe-3 font-mono break-words whitespace-pre-wrap text-faint">

@@ -79,9 +79,9 @@ function show(filter: ToldFilter): void {
 function Nothing({ filter, more }: { readonly filter: ToldFilter; readonly more: boolean }): ReactElement {
   if (filter.missed) {
     const among = more ? "Of the newest of it, all did. Show older ones to look further back." : "All of it did.";
-    return <Empty title="Nothing that did not arrive" text={among} />;
+    return <Empty bare title="Nothing that did not arrive" text={among} />;
   }
-  return <Empty title="Nothing" text="The log has nothing of this kind for this user." />;
+  return <Empty bare title="Nothing of this kind" text="The log has nothing of it for this user." />;
 }
 
 interface FootProps {

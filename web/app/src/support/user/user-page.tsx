@@ -48,8 +48,8 @@ function Present({ user }: { readonly user: string }): ReactElement {
   const { online, visible, connections, since, last_active_at: active } = answer;
   const streams = connections === 1 ? "one connection" : `${String(connections)} connections`;
   return (
-    <p className="flex flex-wrap items-center gap-x-2 text-sm text-soft">
-      <span aria-hidden="true" className={`size-2 rounded-full ${online ? "bg-accent" : "bg-edge"}`} />
+    <p className="flex items-start gap-x-2 text-sm text-soft">
+      <span aria-hidden="true" className={`mt-1.5 size-2 shrink-0 rounded-full ${online ? "bg-accent" : "bg-edge"}`} />
       {online ? (
         <span>
           <span className="font-medium text-accent">Connected</span>, {streams}
