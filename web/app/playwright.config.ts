@@ -1,14 +1,23 @@
 import { defineConfig } from "@playwright/test";
 
+/** What is mostly a wait goes beside the others. */
+const waiting = "minute.spec.ts";
+
 export default defineConfig({
   testDir: "e2e",
   // SCREENS=1 takes the screenshots of the documentation anew.
-  testIgnore: process.env["SCREENS"] === "1" ? [] : "screens.spec.ts",
   timeout: 240_000,
   expect: { timeout: 20_000 },
-  // Each test has a Herald, a Postgres and a context of its own, so they may run side by side.
-  fullyParallel: true,
-  workers: "100%", // of the cores
+  // Each test runs a Herald, a Postgres and a Chromium; two cores carry one of each, and another that only waits.
+  workers: 2,
+  projects: [
+    {
+      name: "browser",
+      testIgnore: [waiting, ...(process.env["SCREENS"] === "1" ? [] : ["screens.spec.ts"])],
+      workers: 1,
+    },
+    { name: "waiting", testMatch: waiting, workers: 1 },
+  ],
   reporter: [["list"]],
   use: {
     viewport: { width: 1200, height: 900 },
