@@ -32,13 +32,19 @@ class Backend {
 
   async post<T>(path: string, body: unknown): Promise<T> {
     const headers = { authorization: `Bearer ${this.#token}`, "content-type": "application/json" };
-    const response = await fetch(`${this.#at.url}/api/${path}`, { method: "POST", headers, body: JSON.stringify(body) });
+    const response = await fetch(`${this.#at.url}/api/${path}`, {
+      method: "POST",
+      headers,
+      body: JSON.stringify(body),
+    });
     expect(response.ok, `${path}: ${String(response.status)}`).toBe(true);
     return (await response.json()) as T;
   }
 
   async get<T>(path: string): Promise<T> {
-    const response = await fetch(`${this.#at.url}/api/${path}`, { headers: { authorization: `Bearer ${this.#token}` } });
+    const response = await fetch(`${this.#at.url}/api/${path}`, {
+      headers: { authorization: `Bearer ${this.#token}` },
+    });
     return (await response.json()) as T;
   }
 
