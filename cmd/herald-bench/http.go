@@ -1,7 +1,6 @@
 package main
 
 import (
-	"bufio"
 	"bytes"
 	"context"
 	"embed"
@@ -12,11 +11,10 @@ import (
 	"net"
 	"net/http"
 	"os"
+	"slices"
 	"strings"
-	"sync/atomic"
 	"time"
 
-	"github.com/google/uuid"
 	"golang.org/x/sync/errgroup"
 
 	"herald/internal/auth"
@@ -26,10 +24,16 @@ import (
 	"herald/internal/presence"
 )
 
-type httpCmd struct{ output }
+type httpCmd struct {
+	output
+	Only       []string `help:"Measure these alone: publish, publish_keyed, publish_batch, bare." enum:"publish,publish_keyed,publish_batch,bare" placeholder:"NAME"`
+	CPUProfile string   `name:"cpuprofile" help:"Write a CPU profile of the node to this file." type:"path"`
+}
 
-// publishers is how many connections publish at once.
-const publishers = 64
+const (
+	publishers = 64  // connections that publish at once
+	batchSize  = 100 // events of a request that has many
+)
 
 // publishPlan is how long what is measured.
 type publishPlan struct {
@@ -43,25 +47,37 @@ func (c *httpCmd) Run(ctx context.Context) error {
 	if c.Quick {
 		p = publishPlan{rounds: 3, slice: 2 * time.Second}
 	}
-	server, end, err := c.start(ctx)
+	figures, err := c.measure(ctx, p)
 	if err != nil {
 		return err
+	}
+	return c.show(os.Stdout, figures)
+}
+
+func (c *httpCmd) measure(ctx context.Context, p publishPlan) (figures []figure, err error) {
+	server, end, err := c.start(ctx)
+	if err != nil {
+		return nil, err
 	}
 	defer end()
 	m := &mode{name: herald, prepare: `CREATE TABLE public.bare (id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY, payload json NOT NULL)`}
 	if err := m.open(ctx, server); err != nil {
-		return err
+		return nil, err
 	}
 	defer m.db.Close()
 	stop, site, err := newPublishSite(ctx, m.db)
 	if err != nil {
-		return err
+		return nil, err
 	}
-	figures, err := site.compare(ctx, p)
-	if err := errors.Join(err, stop()); err != nil {
-		return err
+	defer func() { err = errors.Join(err, stop()) }()
+	if c.CPUProfile != "" {
+		endProfile, profileErr := profile(c.CPUProfile)
+		if profileErr != nil {
+			return nil, profileErr
+		}
+		defer func() { err = errors.Join(err, endProfile()) }()
 	}
-	return c.show(os.Stdout, figures)
+	return site.compare(ctx, p, c.Only)
 }
 
 // publishSite is Herald's API and a bare handler beside it, on one database.
@@ -69,6 +85,7 @@ type publishSite struct {
 	db         *postgres.DB
 	ours, bare string // addresses
 	token      string
+	postmaster int // the process id
 }
 
 // newPublishSite serves until stop is called. The log is sequenced all the while,
@@ -80,6 +97,9 @@ func newPublishSite(ctx context.Context, db *postgres.DB) (stop func() error, si
 	}
 	s := &publishSite{db: db}
 	if s.token, err = key.Issue(auth.Principal{User: "bench", Roles: []auth.Role{auth.RoleBackend}}, time.Hour); err != nil {
+		return nil, nil, err
+	}
+	if s.postmaster, err = postmaster(ctx, db); err != nil {
 		return nil, nil, err
 	}
 	log := slog.New(slog.DiscardHandler)
@@ -104,7 +124,7 @@ func newPublishSite(ctx context.Context, db *postgres.DB) (stop func() error, si
 		})
 		return listener.Addr().String()
 	}
-	s.ours = serve(httpapi.New(httpapi.Deps{Node: "bench", Log: log, Tokens: key, Publisher: publisher, Addressees: db, App: embed.FS{}}))
+	s.ours = serve(httpapi.New(httpapi.Deps{Node: "bench", Log: log, Tokens: auth.NewVerifier(key, nil, nil, nil), Publisher: publisher, Addressees: db, App: embed.FS{}}))
 	s.bare = serve(http.HandlerFunc(s.insert))
 	return func() error {
 		cancel()
@@ -131,6 +151,7 @@ type load struct {
 	body             func(publisher int) string
 	events           int // of each request
 	keyed            bool
+	says             string
 }
 
 func oneMessage(publisher int) string {
@@ -138,119 +159,110 @@ func oneMessage(publisher int) string {
 }
 
 func manyMessages(publisher int) string {
-	const size = 100
-	list := make([]string, size)
+	list := make([]string, batchSize)
 	for i := range list {
-		list[i] = oneMessage(publisher*size + i)
+		list[i] = oneMessage(publisher*batchSize + i)
 	}
 	return `{"messages":[` + strings.Join(list, ",") + `]}`
 }
 
+// httpMeasured is what was measured of a kind of request, round by round.
+type httpMeasured struct {
+	rates                []float64 // events acknowledged a second
+	waits                []float64 // for each answer, in milliseconds
+	node, postgres, load []float64 // processor time of an event, in microseconds
+	share                []float64 // of a core that the load took
+}
+
 // compare has the publishers publish in each way in turn.
-func (s *publishSite) compare(ctx context.Context, p publishPlan) ([]figure, error) {
+func (s *publishSite) compare(ctx context.Context, p publishPlan, only []string) ([]figure, error) {
 	loads := []load{
-		{"publish", s.ours, "/api/sse/message", oneMessage, 1, false},
-		{"keyed", s.ours, "/api/sse/message", oneMessage, 1, true},
-		{"batch", s.ours, "/api/sse/messages", manyMessages, 100, false},
-		{"bare", s.bare, "/", oneMessage, 1, false},
+		{"publish", s.ours, "/api/sse/message", oneMessage, 1, false, "one a request"},
+		{"publish_keyed", s.ours, "/api/sse/message", oneMessage, 1, true, "each with an idempotency key"},
+		{"publish_batch", s.ours, "/api/sse/messages", manyMessages, batchSize, false, fmt.Sprintf("in batches of %d", batchSize)},
+		{"bare", s.bare, "/", oneMessage, 1, false, "to a bare handler that commits one insert for each request"},
 	}
-	rates, waits := map[string][]float64{}, map[string][]float64{}
+	if len(only) > 0 {
+		loads = slices.DeleteFunc(loads, func(l load) bool { return !slices.Contains(only, l.name) })
+	}
+	all := make([]httpMeasured, len(loads))
 	for round := range p.rounds {
 		for i := range loads {
-			l := loads[(round+i)%len(loads)]
-			rate, wait, err := s.measure(ctx, l, p.slice)
-			if err != nil {
-				return nil, fmt.Errorf("%s: %w", l.name, err)
-			}
-			rates[l.name], waits[l.name] = append(rates[l.name], rate), append(waits[l.name], wait...)
-			if err := drained(ctx, s.db); err != nil { // so that one load does not weigh on the next
-				return nil, err
+			turn := (round + i) % len(loads)
+			if err := s.measure(ctx, loads[turn], p.slice, &all[turn]); err != nil {
+				return nil, fmt.Errorf("%s: %w", loads[turn].name, err)
 			}
 		}
 	}
-	var ratios []float64
-	for i, rate := range rates["publish"] {
-		ratios = append(ratios, rate/rates["bare"][i])
+	var figures []figure
+	rates := map[string][]float64{}
+	for i, l := range loads {
+		figures = append(figures, all[i].figures(l)...)
+		rates[l.name] = all[i].rates
 	}
-	median := func(name string) float64 { return quantile(rates[name], 0.5) }
+	if len(rates["publish"])*len(rates["bare"]) > 0 {
+		figures = append(figures, ratioTo("publish_ratio", rates["publish"], rates["bare"], "events/s, one a request, of the bare handler's"))
+	}
+	return figures, nil
+}
+
+// figures are the medians of the rounds.
+func (m *httpMeasured) figures(l load) []figure {
 	const half, most = 0.5, 0.99
-	says := fmt.Sprintf("by %d publishers over HTTP, each acknowledged after its commit (median of %d rounds)", publishers, p.rounds)
+	rate := l.name + "_per_s"
+	if l.events > 1 {
+		rate = l.name + "_events_per_s"
+	}
 	return []figure{
-		{"publish_per_s", median("publish"), "events/s " + says},
-		{"publish_keyed_per_s", median("keyed"), "the same, each with an idempotency key"},
-		{"publish_p50_ms", quantile(waits["publish"], half), "until the answer"},
-		{"publish_p99_ms", quantile(waits["publish"], most), ""},
-		{"publish_batch_events_per_s", median("batch"), "events/s in batches of 100 " + says},
-		{"bare_per_s", median("bare"), "a bare handler that commits one insert for each request"},
-		{"bare_p50_ms", quantile(waits["bare"], half), "until its answer"},
-		{"publish_ratio", quantile(ratios, half), "of the bare handler's (median of the rounds' ratios)"},
-	}, nil
+		{rate, quantile(m.rates, half), fmt.Sprintf("events/s by %d publishers over HTTP, %s, acknowledged after the commit (median of %d rounds)",
+			publishers, l.says, len(m.rates))},
+		{l.name + "_p50_ms", quantile(m.waits, half), "until the answer"},
+		{l.name + "_p99_ms", quantile(m.waits, most), ""},
+		{l.name + "_node_cpu_us", quantile(m.node, half), "processor time of an event until it is in the log: the node's"},
+		{l.name + "_postgres_cpu_us", quantile(m.postgres, half), "Postgres'"},
+		{l.name + "_load_cpu_us", quantile(m.load, half), fmt.Sprintf("that of the load, which took %.2f of a core", quantile(m.share, half))},
+	}
 }
 
-// measure returns the events acknowledged a second, and how long the requests took
-// in milliseconds.
-func (s *publishSite) measure(ctx context.Context, l load, slice time.Duration) (rate float64, waits []float64, err error) {
-	var acknowledged atomic.Int64
-	each := make([][]float64, publishers)
-	began := time.Now()
-	group, ctx := errgroup.WithContext(ctx)
+// measure has the publishers publish for a while, and waits until all is in the log,
+// so that one load does not weigh on the next, and each pays for what it caused.
+func (s *publishSite) measure(ctx context.Context, l load, slice time.Duration, into *httpMeasured) error {
+	order := httpLoad{Address: l.addr, Path: l.path, Token: s.token, Keyed: l.keyed, Slice: slice}
 	for publisher := range publishers {
-		group.Go(func() error {
-			conn, err := (&net.Dialer{}).DialContext(ctx, "tcp", l.addr)
-			if err != nil {
-				return err
-			}
-			defer conn.Close() //nolint:errcheck // all answers are in
-			c := publishConn{conn: conn, answers: bufio.NewReader(conn), head: s.head(l), body: l.body(publisher)}
-			for time.Since(began) < slice {
-				at := time.Now()
-				if err := c.request(l.keyed); err != nil {
-					return err
-				}
-				each[publisher] = append(each[publisher], float64(time.Since(at))/float64(time.Millisecond))
-				acknowledged.Add(int64(l.events))
-			}
-			return nil
-		})
+		order.Bodies = append(order.Bodies, l.body(publisher))
 	}
-	err = group.Wait()
-	took := time.Since(began)
-	for _, w := range each {
-		waits = append(waits, w...)
-	}
-	return float64(acknowledged.Load()) / took.Seconds(), waits, err
-}
-
-func (s *publishSite) head(l load) string {
-	return fmt.Sprintf("POST %s HTTP/1.1\r\nHost: %s\r\nAuthorization: Bearer %s\r\nContent-Type: application/json\r\n", l.path, l.addr, s.token)
-}
-
-// publishConn is one publisher's connection. It is written and read by hand, so
-// that the client costs little beside the server.
-type publishConn struct {
-	conn       net.Conn
-	answers    *bufio.Reader
-	head, body string
-}
-
-func (c publishConn) request(keyed bool) error {
-	head := c.head
-	if keyed {
-		head += "Idempotency-Key: " + uuid.NewString() + "\r\n"
-	}
-	if _, err := fmt.Fprintf(c.conn, "%sContent-Length: %d\r\n\r\n%s", head, len(c.body), c.body); err != nil {
-		return err
-	}
-	res, err := http.ReadResponse(c.answers, nil)
+	before, err := s.usage()
 	if err != nil {
 		return err
 	}
-	answer, err := io.ReadAll(res.Body)
-	if err := errors.Join(err, res.Body.Close()); err != nil {
+	done, err := order.run(ctx)
+	if err != nil {
 		return err
 	}
-	if res.StatusCode != http.StatusOK {
-		return fmt.Errorf("answered with %s %s", res.Status, answer)
+	if err := drained(ctx, s.db); err != nil {
+		return err
 	}
+	after, err := s.usage()
+	if err != nil {
+		return err
+	}
+	events := float64(len(done.Waits) * l.events)
+	each := func(d time.Duration) float64 { return float64(d.Nanoseconds()) / 1000 / events }
+	into.rates = append(into.rates, events/done.Took.Seconds())
+	into.waits = append(into.waits, done.Waits...)
+	into.node, into.postgres = append(into.node, each(after.node-before.node)), append(into.postgres, each(after.postgres-before.postgres))
+	into.load, into.share = append(into.load, each(done.CPU)), append(into.share, done.CPU.Seconds()/done.Took.Seconds())
 	return nil
+}
+
+// siteUsage is the processor time that was used so far.
+type siteUsage struct{ node, postgres time.Duration }
+
+func (s *publishSite) usage() (siteUsage, error) {
+	node, err := currentUsage()
+	if err != nil {
+		return siteUsage{}, err
+	}
+	postgres, err := familyCPU(s.postmaster)
+	return siteUsage{node.CPU, postgres}, err
 }

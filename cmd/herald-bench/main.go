@@ -25,7 +25,8 @@ type cli struct {
 	Log   logCmd   `cmd:"" help:"The log: reports a second against plain transactions, latency, and the sequencing ceiling."`
 	Bloat bloatCmd `cmd:"" help:"What the database grows to under a steady load, also while a transaction is held open."`
 
-	HTTP httpCmd `cmd:"" name:"http" help:"Publishing over HTTP: events a second, against a bare handler that commits one insert for each request."`
+	HTTP     httpCmd     `cmd:"" name:"http" help:"Publishing over HTTP: events a second, against a bare handler that commits one insert for each request."`
+	HTTPLoad httpLoadCmd `cmd:"" name:"http-load" hidden:""`
 
 	Stream       streamCmd       `cmd:"" help:"Streams: what a connection and a delivery cost, against a bare loop of writes and an ordinary handler."`
 	StreamServer streamServerCmd `cmd:"" hidden:""`

@@ -16,9 +16,9 @@ import (
 	"herald/internal/event"
 )
 
-// TestMain lets the test binary be the server process that it starts.
+// TestMain lets the test binary be the processes that it starts.
 func TestMain(m *testing.M) {
-	if len(os.Args) == 2 && os.Args[1] == "stream-server" {
+	if len(os.Args) == 2 && (os.Args[1] == "stream-server" || os.Args[1] == "http-load") {
 		main()
 		return
 	}
