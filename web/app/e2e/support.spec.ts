@@ -98,7 +98,10 @@ test("a long list is read page by page, and few of its rows are drawn", async ({
   }
   await openDesk(herald, page, "/support?type=tick.*");
   await expect(page.getByText(/^100 events, back to/)).toBeVisible();
-  await page.getByRole("button", { name: "Load older events" }).click();
+  await expect(page.getByRole("button", { name: "Load older events" })).toBeVisible();
+  await page.evaluate(() => {
+    window.scrollTo(0, document.documentElement.scrollHeight); // which is enough
+  });
   await expect(page.getByText("600 events, all there are")).toBeVisible();
   const button = (row: number) => page.locator(`li[data-index="${String(row)}"]`).getByRole("button");
   await page.evaluate(() => {
@@ -108,6 +111,19 @@ test("a long list is read page by page, and few of its rows are drawn", async ({
   await page.keyboard.press("ArrowDown");
   await expect(button(1)).toBeFocused();
   expect(await events(page).count()).toBeLessThan(80);
+
+  // When what stands above the list grows, it still draws the rows that are before the reader.
+  await page.getByRole("search").evaluate((above) => {
+    above.style.marginBottom = "3000px";
+  });
+  await page.evaluate(() => {
+    window.scrollTo(0, document.documentElement.scrollHeight / 2);
+  });
+  const inTheMiddle = () =>
+    page.evaluate(
+      () => document.elementFromPoint(innerWidth / 2, innerHeight / 2)?.closest("li")?.dataset["index"] ?? "no row",
+    );
+  await expect.poll(inTheMiddle).toMatch(/^\d+$/);
 });
 
 test("the live tail follows, stands still, and goes on with what came meanwhile", async ({ herald, page, request }) => {

@@ -20,9 +20,19 @@ const rowHeight = 45;
 export function VirtualList<T>({ label, items, keyOf, children, onEnd }: VirtualListProps<T>): ReactElement {
   const list = useRef<HTMLUListElement>(null);
   const [top, setTop] = useState(0);
-  const measureTop = useCallback((element: HTMLUListElement | null) => {
+  const follow = useCallback((element: HTMLUListElement) => {
     list.current = element;
-    if (element !== null) setTop(element.getBoundingClientRect().top + window.scrollY);
+    const measure = () => {
+      setTop(Math.round(element.getBoundingClientRect().top + window.scrollY));
+    };
+    measure();
+    // What stands above the list and changes moves it, and changes the size of something that holds both.
+    const observer = new ResizeObserver(measure);
+    for (let at = element.parentElement; at !== null; at = at.parentElement) observer.observe(at);
+    return () => {
+      observer.disconnect();
+      list.current = null;
+    };
   }, []);
   const virtual = useWindowVirtualizer({
     count: items.length,
@@ -53,7 +63,7 @@ export function VirtualList<T>({ label, items, keyOf, children, onEnd }: Virtual
 
   return (
     <ul
-      ref={measureTop}
+      ref={follow}
       aria-label={label}
       className="relative"
       style={{ height: virtual.getTotalSize() }}
