@@ -255,7 +255,9 @@ function Figures({ view }: { readonly view: LoadView }): ReactElement {
     <div role="group" aria-label="Figures">
       <dl className="grid grid-cols-3 gap-x-4 gap-y-3 sm:grid-cols-4">
         <Figure name="Started">{view.started}</Figure>
-        <Figure name={`At once (${String(mostAtOnce)} at most)`}>{view.active}</Figure>
+        <Figure name="At once">
+          {view.active} <span className="text-sm font-normal text-faint">of {mostAtOnce}</span>
+        </Figure>
         <Figure name="Succeeded">{view.succeeded}</Figure>
         <Figure name="Failed">{view.failed}</Figure>
         <Figure name="Stalled">{view.stalled}</Figure>
