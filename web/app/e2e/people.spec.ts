@@ -56,7 +56,7 @@ test("the pages read from right to left as well", async ({ herald, page, request
   await page.setViewportSize({ width: 360, height: 740 });
   await signIn(page, herald.link);
   const id = await worker.begin("demo", "استيراد الطلبات", { steps: [{ name: "fetch" }, { name: "write" }] });
-  await worker.report(id, { step: "write", progress: 0.25 });
+  await worker.report(id, { step: "write", progress: 0.25, processed: 120, total: 480, unit: "rows" });
   const shown = card(page, "استيراد الطلبات");
   const bar = shown.getByRole("progressbar").first();
   await expect(bar).toHaveAttribute("aria-valuenow", "25");
@@ -67,6 +67,16 @@ test("the pages read from right to left as well", async ({ herald, page, request
       return [Math.round((inner?.left ?? 0) - outer.left), Math.round(outer.width)];
     });
   await expect.poll(async () => ((await edges())[0] ?? 0) > ((await edges())[1] ?? 0) / 2).toBe(true);
+  // What is English still reads from left to right, with what a line begins with first.
+  const leftOf = (word: string) =>
+    shown.getByText("120 of 480 rows").evaluate((line, word) => {
+      const [text, range] = [line.firstChild as Text, document.createRange()];
+      range.setStart(text, text.data.indexOf(word));
+      range.setEnd(text, text.data.indexOf(word) + word.length);
+      return range.getBoundingClientRect().left;
+    }, word);
+  const words = await Promise.all(["120", "of", "480", "rows"].map(leftOf));
+  expect(words).toEqual(words.toSorted((a, b) => a - b));
   for (const path of ["/", `/jobs/${id}`]) {
     await page.goto(`http://${herald.address}${path}`);
     await expectBadge(page, "Live");
