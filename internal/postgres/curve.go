@@ -31,9 +31,6 @@ CROSS JOIN LATERAL (
 ) found
 ORDER BY found.seq`
 
-// A job's own topic is the first of its events'.
-const eventOfJob = ` WHERE hashtextextended(topics[1], 0) = hashtextextended($1, 0) AND topics[1] = $1 AND job_id = $2`
-
 // Curve reads how far the job was when, from what is kept of its events: at most
 // so many points, in order, the last event of its attempts among them.
 func (db *DB) Curve(ctx context.Context, id uuid.UUID, points int) ([]job.Point, error) {

@@ -34,9 +34,21 @@ func (db *DB) Bounds(ctx context.Context) (floor, head event.Seq, err error) {
 // reading their rows in binary form takes a seventh of the time (see eventRows).
 const (
 	// Where a statement is planned with its values, as behind some poolers, Postgres
-	// takes a topic to have few events, and would read and sort all that it has.
+	// takes a topic to have few events, and would read and sort all that it has. A plan
+	// that was made while a partition was empty would read all of it when it no longer is.
 	// It holds for the transaction, which a batch is.
-	inOrder = `SELECT set_config('enable_bitmapscan', 'off', TRUE), set_config('enable_sort', 'off', TRUE)`
+	inOrder = `SELECT set_config('enable_bitmapscan', 'off', TRUE), set_config('enable_sort', 'off', TRUE),
+    set_config('enable_seqscan', 'off', TRUE)`
+
+	// That an event's first or second topic is the one that stands where %[1]s does, found
+	// by its hash. Where there are few topics, Postgres takes each to have many events, and
+	// would look for one that has none through the whole log. That the hash is between
+	// itself and itself, which is not known to be so when the plan is made, lets it be
+	// taken for rare.
+	topicIsFirst = `hashtextextended(topics[1], 0) = hashtextextended(%[1]s, 0) AND topics[1] = %[1]s
+    AND hashtextextended(topics[1], 0) BETWEEN (SELECT hashtextextended(%[1]s, 0)) AND (SELECT hashtextextended(%[1]s, 0))`
+	topicIsSecond = `hashtextextended(topics[2], 0) = hashtextextended(%[1]s, 0) AND topics[2] = %[1]s
+    AND hashtextextended(topics[2], 0) BETWEEN (SELECT hashtextextended(%[1]s, 0)) AND (SELECT hashtextextended(%[1]s, 0))`
 
 	eventListAfter = `SELECT ` + eventColumns + ` FROM herald.events WHERE seq > $1 ORDER BY seq LIMIT $2`
 
@@ -46,21 +58,23 @@ const (
 	// twice as long.
 	eventListOfTopic = `
     (SELECT ` + eventColumns + ` FROM herald.events
-    WHERE hashtextextended(topics[1], 0) = hashtextextended(%[1]s, 0) AND topics[1] = %[1]s AND seq > $1 AND seq <= $2
+    WHERE ` + topicIsFirst + ` AND seq > $1 AND seq <= $2
     ORDER BY seq LIMIT $3)
     UNION ALL
     (SELECT ` + eventColumns + ` FROM herald.events
-    WHERE hashtextextended(topics[2], 0) = hashtextextended(%[1]s, 0) AND topics[2] = %[1]s AND seq > $1 AND seq <= $2
+    WHERE ` + topicIsSecond + ` AND seq > $1 AND seq <= $2
     ORDER BY seq LIMIT $3)
     UNION ALL
     (SELECT ` + eventColumns + ` FROM (
         SELECT seq FROM herald.event_topics WHERE topic = %[1]s AND seq > $1 AND seq <= $2 ORDER BY seq LIMIT $3
     ) others JOIN herald.events USING (seq) ORDER BY seq)`
 
-	// A job's own topic is the first of its events'.
-	eventListOfJob = `SELECT ` + eventColumns + ` FROM herald.events
-WHERE hashtextextended(topics[1], 0) = hashtextextended($1, 0) AND topics[1] = $1 AND job_id = $2 AND seq > $3
-ORDER BY seq LIMIT $4`
+	// A job's own topic, $1, is the first of its events'.
+	eventOfJob = ` WHERE hashtextextended(topics[1], 0) = hashtextextended($1, 0) AND topics[1] = $1
+    AND hashtextextended(topics[1], 0) BETWEEN (SELECT hashtextextended($1, 0)) AND (SELECT hashtextextended($1, 0))
+    AND job_id = $2`
+
+	eventListOfJob = `SELECT ` + eventColumns + ` FROM herald.events` + eventOfJob + ` AND seq > $3 ORDER BY seq LIMIT $4`
 )
 
 // Events reads the log after the Seq given, in order. It returns
@@ -141,24 +155,42 @@ func (db *DB) events(ctx context.Context, sql string, args ...any) ([]event.Even
 	return readEvents(rows)
 }
 
-// eventsAbove is events, and in the same round trip, after the rows, a look at
+// eventsAbove is eventsInOrder, and in the same round trip, after the rows, a look at
 // the floor: when that has passed the Seq, it returns event.ErrTooOld.
 func (db *DB) eventsAbove(ctx context.Context, after event.Seq, sql string, args ...any) ([]event.Event, error) {
 	var (
-		batch  pgx.Batch
 		events []event.Event
 		floor  int64
 	)
-	batch.Queue(inOrder)
-	batch.Queue(sql, args...).Query(func(rows pgx.Rows) (err error) {
-		events, err = readEvents(rows)
-		return err
+	err := db.readInOrder(ctx, func(batch *pgx.Batch) {
+		queueEvents(batch, &events, sql, args)
+		batch.Queue(logFloor).QueryRow(func(row pgx.Row) error { return row.Scan(&floor) })
 	})
-	batch.Queue(logFloor).QueryRow(func(row pgx.Row) error { return row.Scan(&floor) })
-	if err := db.pool.SendBatch(ctx, &batch).Close(); err != nil {
+	if err != nil {
 		return nil, fmt.Errorf("read the log after %d: %w", after, err)
 	}
 	return events, above(floor, after)
+}
+
+// eventsInOrder is events, read in order.
+func (db *DB) eventsInOrder(ctx context.Context, sql string, args ...any) (events []event.Event, err error) {
+	err = db.readInOrder(ctx, func(batch *pgx.Batch) { queueEvents(batch, &events, sql, args) })
+	return events, err
+}
+
+func queueEvents(batch *pgx.Batch, events *[]event.Event, sql string, args []any) {
+	batch.Queue(sql, args...).Query(func(rows pgx.Rows) (err error) {
+		*events, err = readEvents(rows)
+		return err
+	})
+}
+
+// readInOrder reads in one round trip what is queued, all of it inOrder.
+func (db *DB) readInOrder(ctx context.Context, queue func(batch *pgx.Batch)) error {
+	var batch pgx.Batch
+	batch.Queue(inOrder)
+	queue(&batch)
+	return db.pool.SendBatch(ctx, &batch).Close()
 }
 
 // readEvents reads all rows, and closes them.

@@ -6,6 +6,7 @@ import (
 
 	"github.com/pressly/goose/v3"
 
+	"herald/internal/event"
 	"herald/internal/eventlog"
 )
 
@@ -34,4 +35,9 @@ func MigrateTo(ctx context.Context, url string, version int64) error {
 		}
 		return err
 	})
+}
+
+// ExplainHistoryIn is ExplainHistory, with the plan made in the mode.
+func ExplainHistoryIn(ctx context.Context, db *DB, q event.Query, mode string) (string, error) {
+	return db.explainHistory(ctx, q, mode)
 }

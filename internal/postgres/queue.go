@@ -340,7 +340,7 @@ func (r *entryReading) windows(ctx context.Context, tx pgx.Tx) error {
 	if err != nil {
 		return err
 	}
-	width, began := int64(firstWindow), time.Now()
+	width, began := int64(firstStep), time.Now()
 	for low < high && !r.page.More {
 		took := time.Now()
 		from := max(low, high-width)
@@ -354,7 +354,7 @@ SELECT `+entryColumns+` FROM (
 			return err
 		}
 		high = from
-		width = nextWidth(width, time.Since(took))
+		width = nextStep(width, firstStep, time.Since(took))
 		if r.page.More {
 			return nil
 		}
