@@ -14,6 +14,7 @@ import (
 	"slices"
 	"syscall"
 	"text/tabwriter"
+	"time"
 
 	"github.com/alecthomas/kong"
 
@@ -75,14 +76,18 @@ func (o output) show(w io.Writer, figures []figure) error {
 // start starts a Postgres in a new folder, with its usual durability, and returns
 // what ends it and removes the folder.
 func (o output) start(ctx context.Context) (*embedded.Server, func(), error) {
-	return o.startWith(ctx, map[string]string{"min_wal_size": "1GB"}) // see recycle
+	return o.startIn(ctx, "", map[string]string{"min_wal_size": "1GB"}) // see recycle
 }
 
-// startWith is start with settings of the server's.
-func (o output) startWith(ctx context.Context, settings map[string]string) (*embedded.Server, func(), error) {
-	dir, err := os.MkdirTemp("", "herald-bench-")
-	if err != nil {
-		return nil, nil, err
+// startIn is start with settings of the server's, in a folder that is kept, if one is
+// named.
+func (o output) startIn(ctx context.Context, kept string, settings map[string]string) (*embedded.Server, func(), error) {
+	dir := kept
+	if dir == "" {
+		var err error
+		if dir, err = os.MkdirTemp("", "herald-bench-"); err != nil {
+			return nil, nil, err
+		}
 	}
 	server, err := embedded.Start(ctx, embedded.Config{
 		Dir: filepath.Join(dir, "postgres"), BinDir: o.PostgresBin, Logger: slog.New(slog.DiscardHandler),
@@ -92,6 +97,12 @@ func (o output) startWith(ctx context.Context, settings map[string]string) (*emb
 		return nil, nil, err
 	}
 	return server, func() {
+		if kept != "" {
+			ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), time.Minute)
+			defer cancel()
+			_ = server.Stop(ctx) // in order, since the next run begins with what is there
+			return
+		}
 		server.Kill() // its data goes with it
 		_ = os.RemoveAll(dir)
 	}, nil
