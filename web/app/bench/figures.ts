@@ -11,3 +11,5 @@ export function quantile(values: readonly number[], q: number): number {
 }
 
 export const ms = (value: number): string => `${value.toFixed(1)} ms`;
+
+export const percent = (share: number): string => `${(100 * share).toFixed(1)} %`;

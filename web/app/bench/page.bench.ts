@@ -1,55 +1,14 @@
 import { setTimeout as sleep } from "node:timers/promises";
 import { expect, type Page } from "@playwright/test";
-import { test } from "../e2e/herald";
-import { card, signIn } from "../e2e/page";
-import { ms, quantile, show } from "./figures";
-import { Gate } from "../e2e/gate";
 import { Caller } from "../e2e/caller";
-
-/** What the page's window keeps for a measurement. */
-interface Notes {
-  painted: Map<string, number>;
-  long: number[];
-  frames: number[];
-}
-
-/** Notes when each text that matches has been painted for the first time, by the system's clock. */
-async function notePaints(page: Page, pattern: string): Promise<() => Promise<Map<string, number>>> {
-  await page.evaluate((pattern) => {
-    const painted = new Map<string, number>();
-    (window as unknown as Notes).painted = painted;
-    const afterPaint = (then: () => void) => {
-      const { port1, port2 } = new MessageChannel(); // its task comes after the frame that is being made
-      port1.onmessage = then;
-      port2.postMessage(null);
-    };
-    // What changes within a frame's callbacks is painted with it; anything else, with the next.
-    let inFrame = false;
-    const request = window.requestAnimationFrame.bind(window);
-    window.requestAnimationFrame = (callback) =>
-      request((time) => {
-        inFrame = true;
-        afterPaint(() => (inFrame = false));
-        callback(time);
-      });
-    const wanted = new RegExp(pattern, "g");
-    const look = () => {
-      const found = (document.body.textContent.match(wanted) ?? []).filter((text) => !painted.has(text));
-      for (const text of found) painted.set(text, NaN);
-      const note = () => {
-        for (const text of found) painted.set(text, performance.timeOrigin + performance.now());
-      };
-      if (found.length === 0) return;
-      if (inFrame) afterPaint(note);
-      else
-        request(() => {
-          afterPaint(note);
-        });
-    };
-    new MutationObserver(look).observe(document.body, { subtree: true, childList: true, characterData: true });
-  }, pattern);
-  return async () => new Map(await page.evaluate(() => [...(window as unknown as Notes).painted]));
-}
+import { Gate } from "../e2e/gate";
+import { type Herald, test } from "../e2e/herald";
+import { card, signIn } from "../e2e/page";
+import { ms, percent, quantile, show } from "./figures";
+import { framePeriod, watchFrames } from "./frames";
+import { shareOf, shareOfAll, ticks, type Ticks } from "./machine";
+import { delaysOf, notePaints } from "./painted";
+import { Sender } from "./sender";
 
 /** A page that does nothing but show what comes: what no page can do better. */
 const barePage = `<!doctype html><title>bare</title><ul></ul><script>
@@ -68,9 +27,7 @@ test("how soon an event of the log is painted", async ({ herald, page, request }
       await sleep(40 + Math.random() * 60);
     }
     await expect(page.getByText(`${name} 299 of it`).first()).toBeVisible();
-    const recorded = recordedIn(await support.text(`events?job=${job}&format=ndjson`));
-    const took = [...(await painted())].map(([text, at]) => at - (recorded.get(text) ?? NaN));
-    return took.filter((t) => !Number.isNaN(t));
+    return delaysOf(await painted(), await support.text(`events?job=${job}&format=ndjson`));
   };
   await signIn(page, herald.link);
   const user = await whoAmI(page);
@@ -89,52 +46,42 @@ test("how soon an event of the log is painted", async ({ herald, page, request }
   ]);
 });
 
+const minute = 60_000;
+
 test("a hundred jobs that move four times a second, for a minute", async ({ herald, page, request }) => {
   const worker = await Caller.create(herald, request, "robot", "worker");
+  const support = await Caller.create(herald, request, "sue", "support");
+  const arrived = await countArrivals(page);
   await signIn(page, herald.link);
   const user = await whoAmI(page);
-  const jobs = await Promise.all(Array.from({ length: 100 }, (_, i) => worker.begin(user, `Job ${String(i)}`)));
+  const jobs = await oneByOne(100, (i) => worker.begin(user, `Job ${String(i)}`));
   await showAll(page, 100);
-  await sleep(2000);
-  await page.evaluate(() => {
-    const notes = window as unknown as Notes;
-    notes.long = [];
-    notes.frames = [];
-    new PerformanceObserver((list) => {
-      for (const entry of list.getEntries()) notes.long.push(entry.duration);
-    }).observe({ type: "longtask" });
-    const frame = (at: number) => {
-      notes.frames.push(at);
-      requestAnimationFrame(frame);
-    };
-    requestAnimationFrame(frame);
-  });
-  const until = Date.now() + 60_000;
-  let sent = 0;
-  await Promise.all(
-    jobs.map(async (job, i) => {
-      await sleep(i * 2.5);
-      for (let round = 0; Date.now() < until; round++) {
-        const began = Date.now();
-        await worker.report(job, { progress: Math.min(0.99, round / 260), message: `row ${String(round)}` });
-        sent++;
-        await sleep(Math.max(0, 250 - (Date.now() - began)));
-      }
-    }),
-  );
-  const { long, frames } = await page.evaluate(() => {
-    const { long, frames } = window as unknown as Notes;
-    return { long, frames };
-  });
-  const gaps = frames.slice(1).map((at, i) => at - (frames[i] ?? at));
-  const period = quantile(gaps, 0.5);
-  const dropped = gaps.reduce((sum, gap) => sum + Math.max(0, Math.round(gap / period) - 1), 0);
-  show("100 jobs, a minute", [
-    ["updates a second", (sent / 60).toFixed(0), "400 wanted"],
-    ["tasks over 50 ms", `${String(long.length)}, the longest ${ms(Math.max(0, ...long))}`, "none"],
-    ["frames dropped", `${((100 * dropped) / (frames.length + dropped)).toFixed(2)} %`, "≤ 2 %"],
-    ["a frame", ms(period), ""],
-  ]);
+  const sender = new Sender();
+  try {
+    await sleep(2000);
+    const period = await framePeriod(page);
+    const painted = await notePaints(page, "row \\d+ is in", "article");
+    const frames = await watchFrames(page, period);
+    const [from, before] = [await ticks(), await arrived()];
+    const order = { address: herald.address, token: worker.token, jobs, forMs: minute, every: 250 };
+    const sent = await sender.send(order);
+    const [to, { dropped, long, longestGap }] = [await ticks(), await frames()];
+    await expect.poll(() => shownLast(page)).toEqual(sent.rounds.map((n) => `row ${String(n - 1)} is in`).toReversed());
+    const perSecond = (events: number) => ((1000 * events) / minute).toFixed(0);
+    const delays = delaysOf(await painted(), await support.text(`events?job=${jobs.at(-1) ?? ""}&format=ndjson`));
+    show("100 jobs, a minute", [
+      ["updates a second, in the log", perSecond(sent.logged), "400"],
+      ["updates a second, in the page", perSecond((await arrived()) - before), ""],
+      ["tasks over 50 ms", `${String(long.length)}, the longest ${ms(Math.max(0, ...long))}`, "none"],
+      ["frames dropped", percent(dropped), "≤ 2 %"],
+      ["a frame at rest; the longest gap", `${ms(period)}; ${ms(longestGap)}`, ""],
+      [`log → painted, p50 of ${String(delays.length)}`, ms(quantile(delays, 0.5)), "≤ 30 ms"],
+      ["log → painted, p99", ms(quantile(delays, 0.99)), "≤ 100 ms"],
+      ...sharesOf(from, to, herald, sender),
+    ]);
+  } finally {
+    await sender.end();
+  }
 });
 
 test("back from an hour offline, with 5,000 events missed", async ({ herald, page, request }) => {
@@ -176,15 +123,45 @@ test("back from an hour offline, with 5,000 events missed", async ({ herald, pag
   ]);
 });
 
-/** When the log took each message, in milliseconds. */
-function recordedIn(log: string): Map<string, number> {
-  const events = log
-    .split("\n")
-    .filter((line) => line !== "")
-    .map((line) => JSON.parse(line) as { recorded_at: string; data: { message?: string } });
-  // Date.parse keeps whole milliseconds; the log tells microseconds.
-  const at = (time: string) => Date.parse(time) + Number(`0.${/\.\d{3}(\d+)/.exec(time)?.[1] ?? "0"}`);
-  return new Map(events.map((e) => [e.data.message ?? "", at(e.recorded_at)]));
+/** Does it so many times, each after the one before, so that the ids that come of it sort by age. */
+async function oneByOne(times: number, make: (i: number) => Promise<string>): Promise<string[]> {
+  const made: string[] = [];
+  for (let i = 0; i < times; i++) made.push(await make(i));
+  return made;
+}
+
+/** Who took the processors between two moments. */
+function sharesOf(from: Ticks, to: Ticks, herald: Herald, sender: Sender): [string, string, string][] {
+  const shares = [
+    ["Chromium and the test", shareOf(from, to, process.pid, [herald.pid, sender.pid])],
+    ["Herald and its Postgres", shareOf(from, to, herald.pid)],
+    ["the workers", shareOf(from, to, sender.pid)],
+    ["all that runs on the machine", shareOfAll(from, to)],
+  ] as const;
+  return shares.map(([who, share]) => [`of the processors: ${who}`, percent(share), ""]);
+}
+
+/** Counts the events of jobs that come to the page, from now on. */
+async function countArrivals(page: Page): Promise<() => Promise<number>> {
+  await page.addInitScript(() => {
+    const notes = window as unknown as { arrived: number };
+    notes.arrived = 0;
+    window.TextDecoder = class extends TextDecoder {
+      override decode(...args: Parameters<TextDecoder["decode"]>): string {
+        const text = super.decode(...args);
+        for (let at = -1; (at = text.indexOf("event: job.", at + 1)) >= 0;) notes.arrived++;
+        return text;
+      }
+    };
+  });
+  return () => page.evaluate(() => (window as unknown as { arrived: number }).arrived);
+}
+
+/** The last word of each job, as its card has it, the newest job first. */
+function shownLast(page: Page): Promise<string[]> {
+  return page
+    .getByRole("article")
+    .evaluateAll((cards) => cards.map((card) => /row \d+ is in/.exec(card.textContent)?.[0] ?? "nothing"));
 }
 
 /** Has the list show so many jobs, which it does by and by. */

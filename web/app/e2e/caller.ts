@@ -5,12 +5,13 @@ import type { Herald } from "./herald";
 export class Caller {
   readonly #request: APIRequestContext;
   readonly #base: string;
-  readonly #token: string;
+  /** What it shows to be let in. */
+  readonly token: string;
 
   private constructor(request: APIRequestContext, base: string, token: string) {
     this.#request = request;
     this.#base = base;
-    this.#token = token;
+    this.token = token;
   }
 
   static async create(herald: Herald, request: APIRequestContext, user: string, role: string): Promise<Caller> {
@@ -82,6 +83,6 @@ export class Caller {
   }
 
   #headers(): { authorization: string } {
-    return { authorization: `Bearer ${this.#token}` };
+    return { authorization: `Bearer ${this.token}` };
   }
 }

@@ -41,6 +41,11 @@ export class Herald {
     return `127.0.0.1:${String(this.#port)}`;
   }
 
+  /** The running program's. */
+  get pid(): number {
+    return this.#process?.pid ?? 0;
+  }
+
   /** All that it has said so far, in all its lives. */
   get log(): string {
     return this.#said;
