@@ -113,7 +113,7 @@ func (b *bouncer) show(query string) (answer string) {
 	if err != nil {
 		b.t.Fatal(err)
 	}
-	defer conn.Close(context.WithoutCancel(b.t.Context())) //nolint:errcheck // it was only read from
+	defer conn.Close(context.WithoutCancel(b.t.Context()))
 	if err := conn.QueryRow(b.t.Context(), query, pgx.QueryExecModeSimpleProtocol).Scan(&answer); err != nil {
 		b.t.Fatal(err)
 	}
