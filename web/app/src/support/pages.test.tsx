@@ -275,9 +275,7 @@ test("an admin sees the queues, follows a number to its entries, and opens one",
   const container = await open("/support/queue", "admin");
   const [queue] = rows(container, "Queues");
   expect(queue?.textContent).toMatch(/errands.*3 completed a minute.*1Retryable.*10,000\+Completed/);
-  expect(container.querySelector("[aria-label=Nodes]")?.textContent).toContain(
-    "n1leads, idle, but it has left",
-  );
+  expect(container.querySelector("[aria-label=Nodes]")?.textContent).toContain("n1leads, idle, but it has left");
   const number = container.querySelector<HTMLElement>('a[href="/support/queue?state=retryable&queue=errands"]');
   if (number !== null) await click(number);
   await settle();
