@@ -128,7 +128,7 @@ test("a large file whose page is closed before it has a job gets one when the pa
   await truncate(path, 201 * mb); // more than is kept in the browser
   test.slow(); // it has to go all the way
   await page.addInitScript(() => {
-    const ask = window.fetch;
+    const ask = window.fetch.bind(window);
     window.fetch = (to, init) =>
       to === "/api/jobs" && init?.method === "POST" ? new Promise(() => undefined) : ask(to, init);
   });
