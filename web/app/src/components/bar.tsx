@@ -2,7 +2,7 @@ import type { ReactElement } from "react";
 import type { Tone } from "../progress";
 
 interface BarProps {
-  /** The share done, 0 to 1; undefined while nothing is known, which shows as movement. */
+  /** The share done, 0 to 1; undefined while nothing is known, which shows as movement; as stripes where nothing moves. */
   readonly share: number | undefined;
   /** What the bar measures, for screen readers. */
   readonly label: string;
@@ -30,7 +30,9 @@ export function Bar({ share, label, tone = "accent", run = 0 }: BarProps): React
       className="h-2.5 overflow-hidden rounded-full bg-well rtl:-scale-x-100"
     >
       {share === undefined ? (
-        <div className="h-full w-1/3 animate-sweep rounded-full bg-edge motion-reduce:w-full motion-reduce:bg-transparent motion-reduce:bg-[repeating-linear-gradient(135deg,var(--color-edge)_0_5px,transparent_5px_12px)]" />
+        <div
+          className={`h-full rounded-full ${tone === "accent" ? "w-1/3 animate-sweep bg-edge motion-reduce:w-full motion-reduce:bg-transparent motion-reduce:bg-(image:--stripes)" : "bg-(image:--stripes)"}`}
+        />
       ) : (
         <div
           key={run}

@@ -10,6 +10,9 @@ interface ChoiceProps<T extends string> {
   readonly fill?: boolean;
 }
 
+/** More than so many fill their lines on a phone, each with a share of the room. */
+const many = 6;
+
 /** One of a few: radio buttons that look like a segmented control. */
 export function Choice<T extends string>(props: ChoiceProps<T>): ReactElement {
   const { legend, options, value, onChange, hideLegend = false, fill = false } = props;
@@ -22,7 +25,7 @@ export function Choice<T extends string>(props: ChoiceProps<T>): ReactElement {
           <label
             key={option.value}
             title={option.title}
-            className={`flex h-7 items-center justify-center rounded-md ${options.length > 5 ? "px-1" : "px-2"} ${fill ? "grow" : ""} text-[0.8125rem] sm:px-2.5 sm:text-sm whitespace-nowrap text-soft transition-colors hover:text-ink has-checked:bg-card has-checked:font-medium has-checked:text-ink has-checked:shadow-sm has-checked:ring-1 has-checked:ring-edge has-focus-visible:outline-2 has-focus-visible:outline-accent`}
+            className={`flex h-7 items-center justify-center rounded-md ${options.length > many ? "grow px-1" : fill ? "grow px-2" : "px-2"} text-[0.8125rem] sm:px-2.5 sm:text-sm whitespace-nowrap text-soft transition-colors hover:text-ink has-checked:bg-card has-checked:font-medium has-checked:text-ink has-checked:shadow-sm has-checked:ring-1 has-checked:ring-edge has-focus-visible:outline-2 has-focus-visible:outline-accent`}
           >
             <input
               type="radio"

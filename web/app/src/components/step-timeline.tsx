@@ -121,13 +121,16 @@ function End({ reached, flat }: { readonly reached: boolean; readonly flat: bool
     <li
       className={`flex gap-3 leading-5 ${reached ? "text-ink" : "text-faint"} ${flat ? "sm:flex-col sm:items-end sm:gap-0" : ""}`}
     >
-      {reached ? (
-        <span className={`${mark} bg-accent text-on-accent`}>
-          <CheckIcon size={12} />
-        </span>
-      ) : (
-        <span className={`${mark} ring-2 ring-line ring-inset`} />
-      )}
+      <div className={flat ? "sm:flex sm:w-full sm:items-center" : ""}>
+        {flat && <span className={`hidden h-0.5 flex-1 sm:block ${reached ? "bg-accent" : "bg-line"}`} />}
+        {reached ? (
+          <span className={`${mark} bg-accent text-on-accent`}>
+            <CheckIcon size={12} />
+          </span>
+        ) : (
+          <span className={`${mark} ring-2 ring-line ring-inset`} />
+        )}
+      </div>
       <p className={flat ? "sm:pt-1.5" : ""}>Done</p>
     </li>
   );
