@@ -95,7 +95,7 @@ func documented(t *testing.T) (names []string) {
 		t.Fatal(err)
 	}
 	for line := range strings.Lines(string(page)) {
-		if cells := strings.Split(line, "|"); len(cells) > 1 && !strings.ContainsAny(cells[1], "-*") {
+		if cells := strings.Split(line, "|"); len(cells) > 1 && !strings.HasPrefix(cells[1], "---") {
 			names = append(names, strings.TrimSpace(cells[1]))
 		}
 	}
