@@ -1,13 +1,13 @@
 package ffmpeg_test
 
 import (
-	"os"
 	"path/filepath"
 	"strings"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
 
+	"herald/internal/exectest"
 	"herald/internal/ffmpeg"
 )
 
@@ -25,8 +25,8 @@ func TestEncoders(t *testing.T) {
 	}
 	// One that was built without most of them, and names the others alone in what it says of one.
 	tools.FFmpeg = filepath.Join(t.TempDir(), "ffmpeg")
-	script := "#!/bin/sh\necho ' V....D mjpeg   MJPEG'\necho ' A....D aac   AAC, not libopus'\necho ' V....D libx264   H.264'\n"
-	if err := os.WriteFile(tools.FFmpeg, []byte(script), 0o700); err != nil {
+	script := "echo ' V....D mjpeg   MJPEG'\necho ' A....D aac   AAC, not libopus'\necho ' V....D libx264   H.264'"
+	if err := exectest.WriteScript(tools.FFmpeg, script); err != nil {
 		t.Fatal(err)
 	}
 	missing, err := tools.MissingEncoders(t.Context())

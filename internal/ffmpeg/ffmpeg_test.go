@@ -15,6 +15,7 @@ import (
 	"testing"
 	"time"
 
+	"herald/internal/exectest"
 	"herald/internal/ffmpeg"
 )
 
@@ -378,7 +379,7 @@ func TestFailuresAreToldApart(t *testing.T) {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
 			program := filepath.Join(t.TempDir(), "ffmpeg")
-			if err := os.WriteFile(program, []byte("#!/bin/sh\n"+tt.script+"\n"), 0o700); err != nil {
+			if err := exectest.WriteScript(program, tt.script); err != nil {
 				t.Fatal(err)
 			}
 			output := filepath.Join(t.TempDir(), "test.mp4")

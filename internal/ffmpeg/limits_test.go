@@ -3,12 +3,12 @@ package ffmpeg_test
 import (
 	"errors"
 	"math"
-	"os"
 	"path/filepath"
 	"strings"
 	"testing"
 	"time"
 
+	"herald/internal/exectest"
 	"herald/internal/ffmpeg"
 )
 
@@ -63,7 +63,7 @@ func TestThreadsAreLimited(t *testing.T) {
 	t.Parallel()
 	folder := t.TempDir()
 	program := filepath.Join(folder, "ffmpeg")
-	if err := os.WriteFile(program, []byte("#!/bin/sh\necho \"$*\" >&2\nexit 1\n"), 0o700); err != nil {
+	if err := exectest.WriteScript(program, "echo \"$*\" >&2\nexit 1"); err != nil {
 		t.Fatal(err)
 	}
 	for _, preset := range []string{"mp4-480p", "hls"} {

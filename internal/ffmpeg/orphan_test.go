@@ -14,6 +14,7 @@ import (
 
 	"go.uber.org/goleak"
 
+	"herald/internal/exectest"
 	"herald/internal/ffmpeg"
 )
 
@@ -39,8 +40,8 @@ func TestKilledProcessLeavesNoFFmpeg(t *testing.T) {
 	if err := syscall.Mkfifo(pipe, 0o600); err != nil {
 		t.Fatal(err)
 	}
-	script := fmt.Sprintf("#!/bin/sh\nexec 3>'%s'\necho started >&3\nexec '%s' \"$@\"\n", pipe, tools(t).FFmpeg)
-	if err := os.WriteFile(program, []byte(script), 0o700); err != nil {
+	script := fmt.Sprintf("exec 3>'%s'\necho started >&3\nexec '%s' \"$@\"", pipe, tools(t).FFmpeg)
+	if err := exectest.WriteScript(program, script); err != nil {
 		t.Fatal(err)
 	}
 	held, err := os.OpenFile(pipe, os.O_RDONLY|syscall.O_NONBLOCK, 0)

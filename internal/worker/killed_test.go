@@ -19,6 +19,7 @@ import (
 	"github.com/jackc/pgx/v5"
 
 	"herald/internal/artifact"
+	"herald/internal/exectest"
 	"herald/internal/export"
 	"herald/internal/ffmpeg"
 	"herald/internal/job"
@@ -290,10 +291,10 @@ func haltingTools(tools ffmpeg.Tools, dir, step string) ffmpeg.Tools {
 	last := map[string]string{"generate": "input", "transcode": "video.mp4", "poster": "poster.jpg", "thumbnails": "thumbnails.jpg"}[step]
 	script := func(name, program, when string) string {
 		path := filepath.Join(dir, name)
-		text := fmt.Sprintf("#!/bin/sh\nfor last; do :; done\nif %s; then\n\texec 3>'%s'\n\techo halted >&3\n"+
-			"\texec '%s' -nostdin -loglevel quiet -re -f lavfi -i testsrc2=size=32x32 -f null -\nfi\nexec '%s' \"$@\"\n",
+		text := fmt.Sprintf("for last; do :; done\nif %s; then\n\texec 3>'%s'\n\techo halted >&3\n"+
+			"\texec '%s' -nostdin -loglevel quiet -re -f lavfi -i testsrc2=size=32x32 -f null -\nfi\nexec '%s' \"$@\"",
 			when, filepath.Join(dir, haltingPipe), tools.FFmpeg, program)
-		if err := os.WriteFile(path, []byte(text), 0o700); err != nil {
+		if err := exectest.WriteScript(path, text); err != nil {
 			panic(err)
 		}
 		return path

@@ -9,6 +9,7 @@ import (
 	"syscall"
 	"testing"
 
+	"herald/internal/exectest"
 	"herald/internal/postgres/embedded"
 )
 
@@ -24,7 +25,7 @@ func programs(t *testing.T, major int, initdb string) string {
 		"postgres": fmt.Sprintf("echo 'postgres (PostgreSQL) %d.1 (Debian)'", major),
 		"initdb":   initdb,
 	} {
-		if err := os.WriteFile(filepath.Join(dir, name), []byte("#!/bin/sh\n"+script+"\n"), 0o755); err != nil {
+		if err := exectest.WriteScript(filepath.Join(dir, name), script); err != nil {
 			t.Fatal(err)
 		}
 	}
