@@ -112,7 +112,7 @@ test("a user's page says whether they are there, what they have, and what came",
   await expect(told.getByRole("button", { name: /^2 progress reports, 50\s% to 60\s%$/ })).toBeVisible();
   await expect(told.getByText("In the jobs they got when they came back")).toHaveCount(1);
   await told.getByText("Notices", { exact: true }).click();
-  await expect(told.getByText("The log has nothing of this kind for this user.")).toBeVisible();
+  await expect(told.getByText("The log has nothing of it for this user.")).toBeVisible();
   await expect(page).toHaveURL(/about=notices/);
   await page.goto(`http://${herald.address}/support/users/nobody`);
   await expect(page.getByText("Not connected")).toBeVisible();
