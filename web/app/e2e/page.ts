@@ -75,6 +75,7 @@ export async function watchBar(page: Page): Promise<() => Promise<{ attempt: num
       const now = bar?.getAttribute("aria-valuenow");
       if (now === null || now === undefined) return;
       const attempt = Number(bar?.closest("article")?.dataset["attempt"]);
+      if (attempt === 0) return; // it waits, at nothing
       const last = seen.at(-1);
       if (last?.percent !== Number(now) || last.attempt !== attempt) seen.push({ attempt, percent: Number(now) });
     };
