@@ -1,13 +1,10 @@
 package main
 
 import (
-	"bufio"
 	"context"
 	"encoding/json"
 	"net/http"
 	"net/http/httptest"
-	"os"
-	"os/exec"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -94,24 +91,10 @@ func (s *absentSite) received(job string) (ids []string) {
 // command that was killed is known to be lost from then on.
 func (s *absentSite) start(t *testing.T, command string) *clusterNode {
 	t.Helper()
-	program := exec.CommandContext(t.Context(), os.Args[0], command, "--addr", "127.0.0.1:0", "--node", command, "--log-level", "error",
+	return startNode(t, []string{"HERALD_DATABASE_URL=" + s.database, "HERALD_ABSENT_SECRET=whsec_" + strings.Repeat("c2Vj", 16)},
+		command, "--addr", "127.0.0.1:0", "--node", command, "--log-level", "error",
 		"--data-dir", filepath.Join(s.dir, command), "--key-file", filepath.Join(s.dir, "signing.key"),
 		"--absent-after", "1m", "--absent-url", s.receiver.URL, "--callback-allow", "127.0.0.0/8", "--callback-http")
-	program.Env = append(os.Environ(), asProgram+"=1", "HERALD_DATABASE_URL="+s.database, "HERALD_ABSENT_SECRET=whsec_"+strings.Repeat("c2Vj", 16))
-	program.Stderr = os.Stderr
-	said, err := program.StdoutPipe()
-	if err == nil {
-		err = program.Start()
-	}
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { _ = program.Wait() }) // its context kills it
-	line, err := bufio.NewReader(said).ReadString('\n')
-	if err != nil {
-		t.Fatal(err)
-	}
-	return &clusterNode{program, strings.TrimSpace(strings.TrimPrefix(line, "Herald serves on "))}
 }
 
 // kill ends a node in the middle of what it is doing.

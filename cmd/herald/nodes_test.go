@@ -44,24 +44,32 @@ func startCluster(t *testing.T, n int) *cluster {
 	}
 	c := &cluster{database: pgtest.New(t), key: key}
 	for range n {
-		program := exec.CommandContext(t.Context(), os.Args[0], "serve", "--addr", "127.0.0.1:0", "--data-dir", dir, "--user-rate", "0", "--log-level", "error")
-		program.Env = append(os.Environ(), asProgram+"=1", "HERALD_DATABASE_URL="+c.database)
-		program.Stderr = os.Stderr
-		said, err := program.StdoutPipe()
-		if err == nil {
-			err = program.Start()
-		}
-		if err != nil {
-			t.Fatal(err)
-		}
-		t.Cleanup(func() { _ = program.Wait() }) // its context kills it
-		line, err := bufio.NewReader(said).ReadString('\n')
-		if err != nil {
-			t.Fatal(err)
-		}
-		c.nodes = append(c.nodes, &clusterNode{program, strings.TrimSpace(strings.TrimPrefix(line, "Herald serves on "))})
+		c.nodes = append(c.nodes, startNode(t, []string{"HERALD_DATABASE_URL=" + c.database},
+			"serve", "--addr", "127.0.0.1:0", "--data-dir", dir, "--user-rate", "0", "--log-level", "error"))
 	}
 	return c
+}
+
+// startNode starts the program as a process of its own, which ends with the test,
+// and returns when it serves.
+func startNode(t *testing.T, env []string, args ...string) *clusterNode {
+	t.Helper()
+	program := exec.CommandContext(t.Context(), os.Args[0], args...)
+	program.Env = append(append(os.Environ(), asProgram+"=1"), env...)
+	program.Stderr = os.Stderr
+	said, err := program.StdoutPipe()
+	if err == nil {
+		err = program.Start()
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = program.Wait() }) // its context kills it
+	line, err := bufio.NewReader(said).ReadString('\n')
+	if err != nil {
+		t.Fatal(err)
+	}
+	return &clusterNode{program, strings.TrimSpace(strings.TrimPrefix(line, "Herald serves on "))}
 }
 
 func (c *cluster) do(ctx context.Context, t *testing.T, node int, method, path, user string, role auth.Role) *http.Response {
