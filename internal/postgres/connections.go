@@ -129,29 +129,35 @@ func (db *DB) CloseUserConnections(ctx context.Context, user, actor string) (int
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), writeWait)
 	defer cancel()
 	from, err := db.queries().TimeNow(ctx)
-	asked, all := 0, false
-	for err == nil {
-		var n int64
+	asked, looked, all := 0, false, false
+	for err == nil && !all && pause(ctx, looked) {
 		// What was written before this look is seen by the statement after it.
 		all, err = db.queries().NodesAllWroteSince(ctx, dbsqlc.NodesAllWroteSinceParams{Since: from.Add(writeDelay), SilenceS: presence.Silence.Seconds()})
 		if err != nil {
 			break
 		}
+		var n int64
 		n, err = db.queries().ConnectionAskCloseOfUser(ctx, dbsqlc.ConnectionAskCloseOfUserParams{UserID: user, Actor: actor, OpenAt: from.Add(writeDelay)})
 		asked += int(n)
-		if err != nil || all {
-			break
-		}
-		select {
-		case <-time.After(writeLook):
-		case <-ctx.Done():
-			return asked, nil // a node that does not write cannot be asked to end a stream either
-		}
+		looked = looked || err == nil
 	}
-	if err != nil {
+	if err != nil && (!looked || ctx.Err() == nil) { // a node that does not write cannot be asked to end a stream either
 		return asked, fmt.Errorf("ask for the end of a user's connections: %w", err)
 	}
 	return asked, nil
+}
+
+// pause waits for writeLook if it is to, and reports whether there is still time.
+func pause(ctx context.Context, wait bool) bool {
+	if !wait {
+		return true
+	}
+	select {
+	case <-time.After(writeLook):
+		return true
+	case <-ctx.Done():
+		return false
+	}
 }
 
 // CountAddressed counts for each set of topics the open connections, on all
