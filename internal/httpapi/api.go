@@ -64,7 +64,7 @@ type Jobs interface {
 	ClaimNextJob(ctx context.Context, kinds []string, c job.Claim) (claimed job.Job, attempt int, err error)
 	ClaimableJobs(ctx context.Context, kinds []string, after uuid.UUID, limit int) ([]job.Job, error)
 	CountClaimable(ctx context.Context, kinds []string, bound int) (map[string]int, error)
-	RecordReports(ctx context.Context, id uuid.UUID, reports []job.Report, key string) ([]job.Outcome, error)
+	RecordReports(ctx context.Context, id uuid.UUID, reports []job.Report, key string, may func(job.Job) error) ([]job.Outcome, error)
 	Job(ctx context.Context, id uuid.UUID) (job.Job, error)
 	Jobs(ctx context.Context, f job.Filter) ([]job.Job, error)
 	CancelJob(ctx context.Context, id uuid.UUID, actor string) (job.Job, error)

@@ -187,10 +187,16 @@ func (a *api) visible(ctx context.Context, id uuid.UUID) (job.Job, error) {
 		return job.Job{}, err
 	case !works && !p.MaySeeJob(j.Owner, id.String()):
 		return job.Job{}, job.ErrNotFound
-	case works && (p.User == j.CreatedBy || p.User == j.ClaimedBy):
+	case isWorkerOf(p, j):
 		return j, nil // its own worker does not pry
 	}
 	return j, a.note(ctx, j.Owner, "job:"+id.String())
+}
+
+// isWorkerOf reports whether the principal is the worker of the job, which runs
+// elsewhere.
+func isWorkerOf(p auth.Principal, j job.Job) bool {
+	return runs(p, j) && (p.User == j.CreatedBy || p.User == j.ClaimedBy)
 }
 
 // runs reports whether the principal may report on the job, which runs elsewhere.

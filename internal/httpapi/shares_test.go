@@ -109,7 +109,7 @@ func TestGuestSeesTheJobAlone(t *testing.T) {
 	say := func(r job.Report) {
 		t.Helper()
 		r.Attempt = 1
-		if _, err := s.db.RecordReports(t.Context(), j.ID, []job.Report{r}, ""); err != nil {
+		if _, err := s.db.RecordReport(t.Context(), j.ID, r); err != nil {
 			t.Fatal(err)
 		}
 	}

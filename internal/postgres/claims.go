@@ -50,7 +50,7 @@ func (db *DB) claimNext(ctx context.Context, tx pgx.Tx, kinds []string, c job.Cl
 	case err != nil:
 		return job.Outcome{}, fmt.Errorf("look for the next job: %w", err)
 	}
-	return changeJobTx(ctx, tx, id, func(tx pgx.Tx, j job.Job, now time.Time) (job.Outcome, error) {
+	return changeJobTx(ctx, tx, id, func(j job.Job, now time.Time) (job.Outcome, error) {
 		return db.once(ctx, tx, use, func() (job.Outcome, error) { return claim(ctx, tx, j, c, now) })
 	})
 }

@@ -66,7 +66,7 @@ func (db *DB) expireResults(ctx context.Context, id uuid.UUID, age time.Duration
 	var list []artifact.Artifact
 	err := db.inTx(ctx, func(tx pgx.Tx) error {
 		due := false
-		if _, err := changeJobTx(ctx, tx, id, func(_ pgx.Tx, j job.Job, now time.Time) (job.Outcome, error) {
+		if _, err := changeJobTx(ctx, tx, id, func(j job.Job, now time.Time) (job.Outcome, error) {
 			if due = j.FinishedAt != nil && j.FinishedAt.Before(now.Add(-age)); !due {
 				return job.Outcome{Job: j}, nil
 			}

@@ -41,3 +41,14 @@ func MigrateTo(ctx context.Context, url string, version int64) error {
 func ExplainHistoryIn(ctx context.Context, db *DB, q event.Query, mode string) (string, error) {
 	return db.explainHistory(ctx, q, mode)
 }
+
+// Pipeline is a transaction of few round trips.
+type Pipeline = pipeline
+
+// Later has statements wait in it.
+var Later = later
+
+// InPipeline runs the function in one.
+func (db *DB) InPipeline(ctx context.Context, run func(tx *Pipeline) error) error {
+	return db.inPipeline(ctx, run)
+}

@@ -13,6 +13,7 @@ import (
 	"herald/internal/event"
 	"herald/internal/job"
 	"herald/internal/postgres"
+	"herald/internal/postgres/pgtest"
 )
 
 // elsewhere is a job that the robot runs, begun.
@@ -153,7 +154,7 @@ func TestReportsAreRecordedTogether(t *testing.T) {
 	var group errgroup.Group
 	for i := range outs {
 		group.Go(func() (err error) {
-			outs[i], err = db.RecordReports(t.Context(), j.ID, reports, "batch")
+			outs[i], err = db.RecordReports(t.Context(), j.ID, reports, "batch", anybody)
 			return err
 		})
 	}
@@ -173,7 +174,7 @@ func TestReportsAreRecordedTogether(t *testing.T) {
 	if n := outboxed(t, db.Pool()) - before; n != 3 {
 		t.Errorf("%d events, want 3", n)
 	}
-	if _, err := db.RecordReports(t.Context(), j.ID, reports[:2], "batch"); !errors.Is(err, event.ErrKeyReused) {
+	if _, err := db.RecordReports(t.Context(), j.ID, reports[:2], "batch", anybody); !errors.Is(err, event.ErrKeyReused) {
 		t.Errorf("other reports under the key: %v", err)
 	}
 }
@@ -184,7 +185,7 @@ func TestOneBadReportRefusesAll(t *testing.T) {
 	j := makeElsewhere(t, db)
 	before := outboxed(t, db.Pool())
 	for name, bad := range map[string]job.Report{"by itself": {Attempt: 1, Progress: new(2.0)}, "on this job": {Attempt: 1, Step: "none of the plan"}} {
-		_, err := db.RecordReports(t.Context(), j.ID, []job.Report{{Attempt: 1, Progress: new(0.5)}, bad}, "k")
+		_, err := db.RecordReports(t.Context(), j.ID, []job.Report{{Attempt: 1, Progress: new(0.5)}, bad}, "k", anybody)
 		var invalid *job.InvalidError
 		if !errors.As(err, &invalid) || !strings.Contains(err.Error(), "report 2 of 2") {
 			t.Errorf("a report that is bad %s: %v, want it named", name, err)
@@ -193,7 +194,40 @@ func TestOneBadReportRefusesAll(t *testing.T) {
 	if n := outboxed(t, db.Pool()) - before; n != 0 {
 		t.Errorf("%d events, want none", n)
 	}
-	if _, err := db.RecordReports(t.Context(), uuid.New(), []job.Report{{Attempt: 1}, {Attempt: 1}}, ""); !errors.Is(err, job.ErrNotFound) {
+	if _, err := db.RecordReports(t.Context(), uuid.New(), []job.Report{{Attempt: 1}, {Attempt: 1}}, "", anybody); !errors.Is(err, job.ErrNotFound) {
 		t.Errorf("reports on no job: %v", err)
+	}
+}
+
+func anybody(job.Job) error { return nil }
+
+// Who may not report leaves nothing behind, nor the job's row locked.
+func TestWhoMayNotReportChangesNothing(t *testing.T) {
+	t.Parallel()
+	db := openAt(t, pgtest.New(t), postgres.Config{MaxConns: 1})
+	j := makeElsewhere(t, db)
+	before := outboxed(t, db.Pool())
+	forbidden := errors.New("forbidden")
+	for n := range 3 { // one alone has a way of its own
+		reports := make([]job.Report, n+1)
+		for i := range reports {
+			reports[i] = job.Report{Attempt: 1, Message: "not mine"}
+		}
+		_, err := db.RecordReports(t.Context(), j.ID, reports, "k", func(asked job.Job) error {
+			if asked.ID != j.ID || asked.Owner != j.Owner {
+				t.Errorf("asked about %s of %s", asked.ID, asked.Owner)
+			}
+			return forbidden
+		})
+		if !errors.Is(err, forbidden) {
+			t.Errorf("%d reports: %v, want what was said", n+1, err)
+		}
+	}
+	if n := outboxed(t, db.Pool()) - before; n != 0 {
+		t.Errorf("%d events, want none", n)
+	}
+	out, err := db.RecordReports(t.Context(), j.ID, []job.Report{{Attempt: 1, Message: "mine"}}, "k", anybody)
+	if err != nil || out[0].Repeated || out[0].Job.Message != "mine" {
+		t.Errorf("the one who may: %+v, %v", out, err)
 	}
 }

@@ -68,7 +68,7 @@ func (db *DB) CreateJobTx(ctx context.Context, tx pgx.Tx, n job.New, queue Queue
 	if err := insertPending(ctx, tx, out.Event); err != nil || n.Begin == nil {
 		return j, err
 	}
-	began, err := changeJobTx(ctx, tx, j.ID, func(tx pgx.Tx, j job.Job, now time.Time) (job.Outcome, error) {
+	began, err := changeJobTx(ctx, tx, j.ID, func(j job.Job, now time.Time) (job.Outcome, error) {
 		if now.Before(j.CreatedAt) { // the transaction began before its job was made
 			now = j.CreatedAt
 		}
@@ -151,7 +151,7 @@ func usualOf(ms []float64) *job.Usual {
 func (db *DB) StartJob(ctx context.Context, id uuid.UUID, queueID int64, worker string, plan []job.Step) (job.Job, error) {
 	var started job.Job
 	err := db.inTx(ctx, func(tx pgx.Tx) error {
-		lost, err := changeJobTx(ctx, tx, id, func(_ pgx.Tx, j job.Job, now time.Time) (job.Outcome, error) {
+		lost, err := changeJobTx(ctx, tx, id, func(j job.Job, now time.Time) (job.Outcome, error) {
 			if j.QueueID != queueID {
 				return job.Outcome{}, job.ErrSuperseded
 			}
@@ -163,7 +163,7 @@ func (db *DB) StartJob(ctx context.Context, id uuid.UUID, queueID int64, worker 
 		if started = lost.Job; started.State.Ended() {
 			return nil
 		}
-		out, err := changeJobTx(ctx, tx, id, func(tx pgx.Tx, j job.Job, now time.Time) (job.Outcome, error) {
+		out, err := changeJobTx(ctx, tx, id, func(j job.Job, now time.Time) (job.Outcome, error) {
 			if j.Usual, err = usual(ctx, tx, j); err != nil {
 				return job.Outcome{}, err
 			}
@@ -232,7 +232,7 @@ func requeue(ctx context.Context, tx pgx.Tx, out job.Outcome, queue Queue) (job.
 // The job's events stay in the log.
 func (db *DB) DeleteJob(ctx context.Context, id uuid.UUID, actor string) error {
 	return db.inTx(ctx, func(tx pgx.Tx) error {
-		if _, err := changeJobTx(ctx, tx, id, func(_ pgx.Tx, j job.Job, now time.Time) (job.Outcome, error) {
+		if _, err := changeJobTx(ctx, tx, id, func(j job.Job, now time.Time) (job.Outcome, error) {
 			return j.Delete(actor, now)
 		}); err != nil {
 			return err
@@ -241,15 +241,14 @@ func (db *DB) DeleteJob(ctx context.Context, id uuid.UUID, actor string) error {
 	})
 }
 
-// changeFunc decides what becomes of a job whose row is locked.
-type changeFunc func(tx pgx.Tx, j job.Job, now time.Time) (job.Outcome, error)
-
 // changeJob is changeJobTx in a transaction of its own.
-func (db *DB) changeJob(ctx context.Context, id uuid.UUID, change changeFunc) (job.Outcome, error) {
+func (db *DB) changeJob(
+	ctx context.Context, id uuid.UUID, change func(tx pgx.Tx, j job.Job, now time.Time) (job.Outcome, error),
+) (job.Outcome, error) {
 	var out job.Outcome
 	err := db.inTx(ctx, func(tx pgx.Tx) error {
 		var err error
-		out, err = changeJobTx(ctx, tx, id, change)
+		out, err = changeJobTx(ctx, tx, id, func(j job.Job, now time.Time) (job.Outcome, error) { return change(tx, j, now) })
 		return err
 	})
 	return out, err
@@ -257,9 +256,10 @@ func (db *DB) changeJob(ctx context.Context, id uuid.UUID, change changeFunc) (j
 
 // changeJobTx is the one way in which a job changes: lock its row, decide,
 // write the row, then the outbox. A repeat has been written before.
-func changeJobTx(ctx context.Context, tx pgx.Tx, id uuid.UUID, change changeFunc) (job.Outcome, error) {
-	q := dbsqlc.New(tx)
-	row, err := q.JobGetForUpdate(ctx, id)
+func changeJobTx(
+	ctx context.Context, tx dbsqlc.DBTX, id uuid.UUID, change func(j job.Job, now time.Time) (job.Outcome, error),
+) (job.Outcome, error) {
+	row, err := dbsqlc.New(tx).JobGetForUpdate(ctx, id)
 	if err != nil {
 		return job.Outcome{}, fmt.Errorf("job %s: %w", id, notFound(err, job.ErrNotFound))
 	}
@@ -267,7 +267,7 @@ func changeJobTx(ctx context.Context, tx pgx.Tx, id uuid.UUID, change changeFunc
 	if err != nil {
 		return job.Outcome{}, err
 	}
-	out, err := change(tx, j, row.Now)
+	out, err := change(j, row.Now)
 	if err != nil || out.Repeated {
 		return out, err
 	}
@@ -277,7 +277,7 @@ func changeJobTx(ctx context.Context, tx pgx.Tx, id uuid.UUID, change changeFunc
 		}
 	}
 	if !out.Late {
-		if err := updateJob(ctx, q, out.Job); err != nil {
+		if err := updateJob(ctx, dbsqlc.New(later(tx)), out.Job); err != nil {
 			return job.Outcome{}, err
 		}
 	}
@@ -313,7 +313,7 @@ func usualMillis(u *job.Usual) []float64 {
 
 // insertPending puts the event, which has been checked, into the outbox; nil is
 // no event.
-func insertPending(ctx context.Context, tx pgx.Tx, p *event.Pending) error {
+func insertPending(ctx context.Context, tx dbsqlc.DBTX, p *event.Pending) error {
 	if p == nil {
 		return nil
 	}
@@ -324,7 +324,7 @@ func insertPending(ctx context.Context, tx pgx.Tx, p *event.Pending) error {
 	if p.JobID != uuid.Nil {
 		params.JobID = &p.JobID
 	}
-	if err := dbsqlc.New(tx).OutboxInsert(ctx, params); err != nil {
+	if err := dbsqlc.New(later(tx)).OutboxInsert(ctx, params); err != nil {
 		return fmt.Errorf("insert event %s: %w", p.Type, err)
 	}
 	return nil

@@ -22,7 +22,7 @@ type keyUse struct {
 
 // keyAnswer returns the answer that the key's first request got, nil when there
 // was none, or event.ErrKeyReused when that was another request.
-func keyAnswer(ctx context.Context, tx pgx.Tx, use keyUse) (json.RawMessage, error) {
+func keyAnswer(ctx context.Context, tx dbsqlc.DBTX, use keyUse) (json.RawMessage, error) {
 	if use.key == "" {
 		return nil, nil
 	}
@@ -40,7 +40,7 @@ func keyAnswer(ctx context.Context, tx pgx.Tx, use keyUse) (json.RawMessage, err
 
 // takeKey keeps the answer under the key and returns nil, or returns what
 // keyAnswer does when another transaction was faster, for which it waits.
-func (db *DB) takeKey(ctx context.Context, tx pgx.Tx, use keyUse, answer any) (json.RawMessage, error) {
+func (db *DB) takeKey(ctx context.Context, tx dbsqlc.DBTX, use keyUse, answer any) (json.RawMessage, error) {
 	if use.key == "" {
 		return nil, nil
 	}

@@ -62,7 +62,7 @@ func (db *DB) rescue(ctx context.Context, entry dbsqlc.QueueListLostRow, queue Q
 			_, err := dbsqlc.New(tx).QueueAbandon(ctx, queueID)
 			return err
 		}
-		_, err := changeJobTx(ctx, tx, *entry.JobID, func(tx pgx.Tx, j job.Job, now time.Time) (job.Outcome, error) {
+		_, err := changeJobTx(ctx, tx, *entry.JobID, func(j job.Job, now time.Time) (job.Outcome, error) {
 			abandoned, err := dbsqlc.New(tx).QueueAbandon(ctx, queueID)
 			if err != nil || abandoned == 0 || j.QueueID != queueID {
 				return job.Outcome{Job: j}, err

@@ -19,15 +19,29 @@ import (
 // key. The error is job.ErrNotFound, a *job.InvalidError, a
 // *job.TransitionError, or event.ErrKeyReused, and nothing was written then.
 func (db *DB) RecordReport(ctx context.Context, id uuid.UUID, r job.Report) (job.Outcome, error) {
-	return db.FinishJob(ctx, id, r, nothing)
+	return db.recordReport(ctx, id, r, anybody)
 }
+
+// recordReport also asks, with the job's row locked, whether the report may be
+// made; the error is the one of that.
+func (db *DB) recordReport(ctx context.Context, id uuid.UUID, r job.Report, may func(job.Job) error) (job.Outcome, error) {
+	var out job.Outcome
+	err := db.inPipeline(ctx, func(tx *pipeline) error {
+		var err error
+		out, err = db.reportTx(ctx, tx, id, r, may, nothing)
+		return err
+	})
+	return out, err
+}
+
+func anybody(job.Job) error { return nil }
 
 // RecordReportTx is RecordReport in the caller's transaction, which holds the
 // job's row until it ends, and is fit for use after one of those errors. What is
 // above READ COMMITTED also gets Postgres' 40001 when somebody else has reported
 // since its snapshot; it is then to be tried again as a whole.
 func (db *DB) RecordReportTx(ctx context.Context, tx pgx.Tx, id uuid.UUID, r job.Report) (job.Outcome, error) {
-	return db.reportTx(ctx, tx, id, r, nothing)
+	return db.reportTx(ctx, tx, id, r, anybody, nothing)
 }
 
 // FinishJob records a job's last report and completes its entry in the queue in
@@ -38,23 +52,26 @@ func (db *DB) FinishJob(
 	var out job.Outcome
 	err := db.inTx(ctx, func(tx pgx.Tx) error {
 		var err error
-		out, err = db.reportTx(ctx, tx, id, r, complete)
+		out, err = db.reportTx(ctx, tx, id, r, anybody, func() error { return complete(ctx, tx) })
 		return err
 	})
 	return out, err
 }
 
-func nothing(context.Context, pgx.Tx) error { return nil }
+func nothing() error { return nil }
 
 // reportTx records a report and completes what ends with it. What is wrong with
 // the report by itself is found before the job's row is locked.
 func (db *DB) reportTx(
-	ctx context.Context, tx pgx.Tx, id uuid.UUID, r job.Report, complete func(ctx context.Context, tx pgx.Tx) error,
+	ctx context.Context, tx dbsqlc.DBTX, id uuid.UUID, r job.Report, may func(job.Job) error, complete func() error,
 ) (job.Outcome, error) {
 	if err := r.Check(); err != nil {
 		return job.Outcome{}, err
 	}
-	return changeJobTx(ctx, tx, id, func(tx pgx.Tx, j job.Job, now time.Time) (job.Outcome, error) {
+	return changeJobTx(ctx, tx, id, func(j job.Job, now time.Time) (job.Outcome, error) {
+		if err := may(j); err != nil {
+			return job.Outcome{}, err
+		}
 		use := keyUse{scope: "job:" + id.String(), key: r.Key}
 		if r.Key != "" {
 			use.fingerprint = r.Fingerprint()
@@ -63,18 +80,18 @@ func (db *DB) reportTx(
 		if err != nil || out.Repeated || out.Late {
 			return out, err
 		}
-		return out, complete(ctx, tx)
+		return out, complete()
 	})
 }
 
 // once decides what becomes of a job whose row is locked, unless the key has
 // been seen: then the outcome is that of the first time.
-func (db *DB) once(ctx context.Context, tx pgx.Tx, use keyUse, decide func() (job.Outcome, error)) (job.Outcome, error) {
-	if first, err := keyAnswer(ctx, tx, use); first != nil || err != nil {
-		return repeated(first, err)
-	}
+func (db *DB) once(ctx context.Context, tx dbsqlc.DBTX, use keyUse, decide func() (job.Outcome, error)) (job.Outcome, error) {
 	out, err := decide()
-	if err != nil {
+	if err != nil { // what was right the first time may be wrong now
+		if first, failed := keyAnswer(ctx, tx, use); first != nil || failed != nil {
+			return repeated(first, failed)
+		}
 		return job.Outcome{}, err
 	}
 	if first, err := db.takeKey(ctx, tx, use, out.Answer()); first != nil || err != nil {
@@ -85,11 +102,15 @@ func (db *DB) once(ctx context.Context, tx pgx.Tx, use keyUse, decide func() (jo
 
 // RecordReports records what a worker reports, in its order: all of it or
 // nothing, in one transaction. The key, if there is one, is that of the whole.
-// The errors are those of RecordReport, and name the report that is refused.
-func (db *DB) RecordReports(ctx context.Context, id uuid.UUID, reports []job.Report, key string) ([]job.Outcome, error) {
+// The errors are those of RecordReport, and name the report that is refused, and
+// the one of may, which is asked whether they may be made with the job's row
+// locked, so it must not take long.
+func (db *DB) RecordReports(
+	ctx context.Context, id uuid.UUID, reports []job.Report, key string, may func(job.Job) error,
+) ([]job.Outcome, error) {
 	if len(reports) == 1 { // the same request as one made in SQL or in Go
 		reports[0].Key = key
-		out, err := db.RecordReport(ctx, id, reports[0])
+		out, err := db.recordReport(ctx, id, reports[0], may)
 		return []job.Outcome{out}, err
 	}
 	if err := event.CheckKey(key); err != nil {
@@ -101,9 +122,9 @@ func (db *DB) RecordReports(ctx context.Context, id uuid.UUID, reports []job.Rep
 		}
 	}
 	var outs []job.Outcome
-	err := db.inTx(ctx, func(tx pgx.Tx) error {
+	err := db.inPipeline(ctx, func(tx *pipeline) error {
 		var err error
-		outs, err = db.recordReportsTx(ctx, tx, id, reports, key)
+		outs, err = db.recordReportsTx(ctx, tx, id, reports, key, may)
 		return err
 	})
 	return outs, err
@@ -113,9 +134,19 @@ func nth(i, all int, err error) error { return fmt.Errorf("report %d of %d: %w",
 
 // recordReportsTx locks the job's row before it looks the key up, so that
 // requests with the same key take turns.
-func (db *DB) recordReportsTx(ctx context.Context, tx pgx.Tx, id uuid.UUID, reports []job.Report, key string) ([]job.Outcome, error) {
-	if _, err := dbsqlc.New(tx).JobGetForUpdate(ctx, id); err != nil {
+func (db *DB) recordReportsTx(
+	ctx context.Context, tx *pipeline, id uuid.UUID, reports []job.Report, key string, may func(job.Job) error,
+) ([]job.Outcome, error) {
+	row, err := dbsqlc.New(tx).JobGetForUpdate(ctx, id)
+	if err != nil {
 		return nil, fmt.Errorf("job %s: %w", id, notFound(err, job.ErrNotFound))
+	}
+	j, err := jobOf(row.Job)
+	if err != nil {
+		return nil, err
+	}
+	if err := may(j); err != nil {
+		return nil, err
 	}
 	use := keyUse{scope: "job:" + id.String(), key: key}
 	if key != "" {
@@ -128,12 +159,12 @@ func (db *DB) recordReportsTx(ctx context.Context, tx pgx.Tx, id uuid.UUID, repo
 	answers := make([]job.Answer, len(reports))
 	for i, r := range reports {
 		var err error
-		if outs[i], err = db.reportTx(ctx, tx, id, r, nothing); err != nil {
+		if outs[i], err = db.reportTx(ctx, tx, id, r, anybody, nothing); err != nil {
 			return nil, nth(i, len(reports), err)
 		}
 		answers[i] = outs[i].Answer()
 	}
-	_, err := db.takeKey(ctx, tx, use, answers)
+	_, err = db.takeKey(ctx, tx, use, answers)
 	return outs, err
 }
 
