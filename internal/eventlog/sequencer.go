@@ -56,7 +56,7 @@ type Config struct {
 	Idle       time.Duration // time with few events or none before the bell is armed; default 40 ms
 	Poll       time.Duration // longest sleep, should a ring be lost; default 5 s
 	Retry      time.Duration // rest before a new session, when one was lost; default 100 ms, and up to half of it longer
-	DisarmRate float64       // events a second from which the bell is disarmed again, and twice what are few; default 500
+	DisarmRate float64       // events a second from which the bell is disarmed again, and twice what are few; default 200
 	Vacuum     time.Duration // least time between two vacuums of the outbox; default 2 s
 	Metrics    *Metrics      // default some that nobody collects
 
@@ -71,7 +71,7 @@ func (c *Config) setDefaults() {
 	c.Idle = orDefault(c.Idle, 40*time.Millisecond)
 	c.Poll = orDefault(c.Poll, 5*time.Second)
 	c.Retry = orDefault(c.Retry, 100*time.Millisecond)
-	c.DisarmRate = orDefault(c.DisarmRate, 500)
+	c.DisarmRate = orDefault(c.DisarmRate, 200)
 	c.Vacuum = orDefault(c.Vacuum, 2*time.Second)
 	if c.Metrics == nil {
 		c.Metrics = NewMetrics(nil)
