@@ -58,7 +58,11 @@ export class Clock {
   };
 }
 
-/** The server's time; the component renders again each second. */
-export function useNow(clock: Clock): number {
-  return useSyncExternalStore(clock.subscribe, clock.read);
+/** The server's time; the component renders again each second while it ticks. */
+export function useNow(clock: Clock, ticks: boolean): number {
+  return useSyncExternalStore(ticks ? clock.subscribe : never, clock.read);
+}
+
+function never(): () => void {
+  return () => undefined;
 }

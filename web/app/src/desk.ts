@@ -5,6 +5,7 @@ import { FileDatabase } from "./kept-files";
 import { Live } from "./live";
 import { News } from "./news";
 import type { Notice } from "./notices";
+import { SightContext } from "./sight";
 import { JobStore, type JobList } from "./store";
 import { showVisibility, tellSystem } from "./system-notices";
 import { hasArrived, UnfinishedList } from "./unfinished";
@@ -83,10 +84,14 @@ export function useMayChange(job: Job): boolean {
   return session === undefined || session.user === job.owner || session.roles.includes("admin");
 }
 
-/** The job as last heard of; the component renders again only when this job changes. */
+/** The job as last heard of; the component renders again only when this job changes, by turns where it is out of sight. */
 export function useJob(id: string): Job | undefined {
   const { store } = useDesk();
-  const subscribe = useCallback((changed: () => void) => store.subscribeJob(id, changed), [store, id]);
+  const inSight = useContext(SightContext);
+  const subscribe = useCallback(
+    (changed: () => void) => (inSight ? store.subscribeJob(id, changed) : store.subscribeJobByTurns(id, changed)),
+    [store, id, inSight],
+  );
   return useSyncExternalStore(subscribe, () => store.job(id));
 }
 
@@ -102,7 +107,7 @@ export function useConnection(): StreamState {
   return useSyncExternalStore(live.subscribeState, live.state);
 }
 
-/** The server's time, once a second. */
+/** The server's time, once a second; out of sight, what it was when there was something else to show. */
 export function useTime(): number {
-  return useNow(useDesk().clock);
+  return useNow(useDesk().clock, useContext(SightContext));
 }

@@ -118,6 +118,24 @@ test("a listener that is gone is not told", () => {
   expect(told).not.toHaveBeenCalled();
 });
 
+test("who is told by turns hears of the job by and by, once, and no more when they have gone", () => {
+  vi.useFakeTimers();
+  const { store, flush } = steppedStore();
+  const [told, gone] = [vi.fn(), vi.fn()];
+  store.subscribeJobByTurns(idOf(1), told);
+  const leave = store.subscribeJobByTurns(idOf(1), gone);
+  for (let version = 5; version < 8; version++) {
+    store.put(jobOf({ version }));
+    flush();
+  }
+  expect(told).not.toHaveBeenCalled();
+  leave();
+  vi.advanceTimersByTime(1000);
+  expect(told).toHaveBeenCalledOnce();
+  expect(gone).not.toHaveBeenCalled();
+  vi.useRealTimers();
+});
+
 test("a job's start and end are told to whom it matters, once each", () => {
   const store = new JobStore();
   const told: string[] = [];

@@ -1,4 +1,5 @@
 import { type Job, type Moving, mergeJob } from "@herald/client";
+import { Turns } from "./turns";
 
 /** The jobs on the page in their order, and how the reading of the list stands. */
 export interface JobList {
@@ -49,6 +50,7 @@ export class JobStore {
   readonly #listListeners = new Set<Listener>();
   readonly #anyListeners = new Set<Listener>();
   readonly #transitionListeners = new Set<(t: Transition) => void>();
+  readonly #turns = new Turns();
 
   readonly #schedule: Schedule;
   readonly #dirty = new Set<string>();
@@ -155,6 +157,17 @@ export class JobStore {
     this.#jobListeners.set(id, listeners.add(listener));
     return () => {
       if (listeners.delete(listener) && listeners.size === 0) this.#jobListeners.delete(id);
+    };
+  };
+
+  /** Tells of the job as well, but by turns with all who are told so: what nobody looks at can wait. */
+  readonly subscribeJobByTurns = (id: string, listener: Listener): Listener => {
+    const end = this.subscribeJob(id, () => {
+      this.#turns.ask(listener);
+    });
+    return () => {
+      end();
+      this.#turns.forget(listener);
     };
   };
 

@@ -1,10 +1,22 @@
 import { memo, type ReactElement, useEffect, useState } from "react";
 import { useDesk, useJob } from "../desk";
+import { SightContext, useInSight } from "../sight";
 import { JobView } from "./job-view";
 import { Link } from "./link";
 
-/** A job in the list. It follows its own job, so that no other one's progress touches it. */
-export const JobCard = memo(function JobCard({ id }: { readonly id: string }): ReactElement | null {
+/** A job in the list. It follows its own job, so that no other one's progress touches it; out of sight it takes its time. */
+export const JobCard = memo(function JobCard({ id }: { readonly id: string }): ReactElement {
+  const [ref, inSight] = useInSight<HTMLLIElement>();
+  return (
+    <li ref={ref} data-job={id}>
+      <SightContext value={inSight}>
+        <Card id={id} />
+      </SightContext>
+    </li>
+  );
+});
+
+function Card({ id }: { readonly id: string }): ReactElement | null {
   const job = useJob(id);
   const { store } = useDesk();
   const [open, setOpen] = useState(false);
@@ -27,4 +39,4 @@ export const JobCard = memo(function JobCard({ id }: { readonly id: string }): R
     </h3>
   );
   return <JobView job={job} heading={heading} open={open} onOpen={setOpen} />;
-});
+}

@@ -143,11 +143,7 @@ function useOlder(shown: Shown): Older {
  * plays on, when its job moves from one part to the other.
  */
 function rowsOf(active: readonly string[], ended: readonly string[], underWay: number): ReactElement[] {
-  const card = (id: string) => (
-    <li key={id} data-job={id}>
-      <JobCard id={id} />
-    </li>
-  );
+  const card = (id: string) => <JobCard key={id} id={id} />;
   const rows = [...active.map(card), ...ended.map(card)];
   if (ended.length > 0) rows.splice(active.length, 0, <Heading key="ended" text="Ended" />);
   if (active.length > 0) rows.unshift(<Heading key="active" text="Under way" count={underWay} />);
