@@ -16,6 +16,7 @@ const program = fileURLToPath(new URL("../../../bin/herald", import.meta.url));
 export class Herald {
   readonly #dataDir: string;
   readonly #port: number;
+  readonly #niceness: number;
   #process: ChildProcess | undefined;
   #said = "";
   /** The link that it printed to sign in with. */
@@ -23,18 +24,22 @@ export class Herald {
   /** The link for a developer. */
   devLink = "";
 
-  private constructor(dataDir: string, port: number) {
+  private constructor(dataDir: string, port: number, niceness: number) {
     this.#dataDir = dataDir;
     this.#port = port;
+    this.#niceness = niceness;
   }
 
-  /** Makes one that has not run yet. With another that has ended, its database is set up already: a copy of that one's. */
-  static async create(like?: Herald): Promise<Herald> {
+  /**
+   * Makes one that has not run yet. With another that has ended, its database is set up already: a copy of that one's.
+   * The nicer it is, the more come before it where the processors are not enough for all.
+   */
+  static async create(like?: Herald, niceness = 0): Promise<Herald> {
     const dataDir = await mkdtemp(join(tmpdir(), "herald-e2e-"));
     await chmod(dataDir, 0o755);
     // Its owner is another user when we are root, which Node's own copies forget.
     if (like !== undefined) await run("cp", ["-a", join(like.#dataDir, "postgres"), dataDir]);
-    return new Herald(dataDir, await freePort());
+    return new Herald(dataDir, await freePort(), niceness);
   }
 
   get address(): string {
@@ -58,7 +63,8 @@ export class Herald {
   /** Starts it and waits for the link. */
   async start(...args: string[]): Promise<void> {
     const from = this.#said.length;
-    const started = spawn(program, ["up", ...args], { env: this.#environment(), stdio: ["ignore", "pipe", "pipe"] });
+    const command = ["-n", String(this.#niceness), program, "up", ...args];
+    const started = spawn("nice", command, { env: this.#environment(), stdio: ["ignore", "pipe", "pipe"] });
     this.#process = started;
     await new Promise<void>((resolve, reject) => {
       const hear = (piece: Buffer) => {
@@ -136,7 +142,17 @@ export async function freePort(): Promise<number> {
 }
 
 /** A test with a Herald that runs, and ends after it. */
-export const test = base.extend<{ herald: Herald }, { first: Herald }>({
+export const test = base.extend<{ herald: Herald; niceness: number; othersLeave: undefined }, { first: Herald }>({
+  niceness: [0, { option: true }],
+  // The browser outlives the test, and in it each page that the test opened for somebody else: it would look for its
+  // Herald from then on.
+  othersLeave: [
+    async ({ browser, context }, use) => {
+      await use(undefined);
+      for (const other of browser.contexts()) if (other !== context) await other.close();
+    },
+    { auto: true },
+  ],
   // To set up a database takes longer than all else of a start, so each worker does it once.
   first: [
     // Playwright wants a pattern here.
@@ -153,8 +169,8 @@ export const test = base.extend<{ herald: Herald }, { first: Herald }>({
     },
     { scope: "worker" },
   ],
-  herald: async ({ first }, use, testInfo) => {
-    const herald = await Herald.create(first);
+  herald: async ({ first, niceness }, use, testInfo) => {
+    const herald = await Herald.create(first, niceness);
     try {
       await herald.start();
       await use(herald);

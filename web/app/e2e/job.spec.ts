@@ -18,6 +18,15 @@ async function openJob(page: Page, herald: Herald, id: string): Promise<Locator>
   return page.getByRole("article").first();
 }
 
+/** Waits until what has begun to change, as colours do over some frames, has changed. */
+async function stilled(page: Page): Promise<void> {
+  await page.evaluate(async () => {
+    await new Promise((frame) => requestAnimationFrame(() => requestAnimationFrame(frame)));
+    const ending = document.getAnimations().filter((a) => a.effect?.getComputedTiming().endTime !== Infinity);
+    await Promise.allSettled(ending.map((a) => a.finished));
+  });
+}
+
 /** What axe finds on the page, light and dark, on a desk and on a phone. */
 async function expectAccessible(page: Page): Promise<void> {
   for (const [colorScheme, width] of [
@@ -26,6 +35,7 @@ async function expectAccessible(page: Page): Promise<void> {
   ] as const) {
     await page.setViewportSize({ width, height: 900 });
     await page.emulateMedia({ colorScheme, reducedMotion: "reduce" });
+    await stilled(page);
     const { violations } = await new AxeBuilder({ page }).analyze();
     expect(violations.map((v) => `${v.id}: ${v.nodes.map((n) => n.html).join(" ")}`)).toEqual([]);
     expect(await page.evaluate(() => document.documentElement.scrollWidth)).toBeLessThanOrEqual(width);
