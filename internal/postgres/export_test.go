@@ -8,6 +8,7 @@ import (
 
 	"herald/internal/event"
 	"herald/internal/eventlog"
+	"herald/internal/postgres/dbsqlc"
 )
 
 // LeadAnyway is Lead without the lock: what should never happen.
@@ -46,7 +47,7 @@ func ExplainHistoryIn(ctx context.Context, db *DB, q event.Query, mode string) (
 type Pipeline = pipeline
 
 // Later has statements wait in it.
-var Later = later
+func Later(tx dbsqlc.DBTX) dbsqlc.DBTX { return later(tx) }
 
 // InPipeline runs the function in one.
 func (db *DB) InPipeline(ctx context.Context, run func(tx *Pipeline) error) error {

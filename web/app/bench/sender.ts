@@ -1,5 +1,6 @@
 import { type ChildProcess, fork } from "node:child_process";
 import { once } from "node:events";
+import { setPriority } from "node:os";
 import { fileURLToPath } from "node:url";
 
 /** What is to be sent: reports of each job at a steady pace, the first with the message "row 0 is in". */
@@ -24,8 +25,9 @@ export interface Sent {
 export class Sender {
   readonly #process: ChildProcess;
 
-  constructor() {
+  constructor(niceness: number) {
     this.#process = fork(fileURLToPath(new URL("sender.mjs", import.meta.url)), { execArgv: [] });
+    setPriority(this.pid, niceness);
   }
 
   get pid(): number {
