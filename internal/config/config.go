@@ -30,7 +30,7 @@ type Config struct {
 	Workers        int           `help:"Jobs worked at once." default:"2" env:"HERALD_WORKERS"`
 	WorkerLease    time.Duration `help:"How long a worker may be silent before it loses its job, unless the job says otherwise." default:"10m" env:"HERALD_WORKER_LEASE"`
 	CancelTimeout  time.Duration `help:"How long a worker has to answer that it is to stop, before its job is cancelled without it." default:"1m" env:"HERALD_CANCEL_TIMEOUT"`
-	MaxUploadSize  Bytes         `help:"Largest upload, such as 500MiB or 20GiB." default:"20GiB" env:"HERALD_MAX_UPLOAD_SIZE"`
+	MaxUploadSize  Bytes         `help:"Largest upload, such as 500MiB or 20GiB." default:"20GB" env:"HERALD_MAX_UPLOAD_SIZE"`
 	MaxUploads     int           `help:"Uploads of one user under way at once." default:"20" env:"HERALD_MAX_UPLOADS"`
 	MaxUploadsSize Bytes         `name:"max-uploads-size" help:"How large those may be together, by what they promise; a single one may have --max-upload-size." default:"50GiB" env:"HERALD_MAX_UPLOADS_SIZE"`
 	RetainAge      Age           `help:"How long events are kept, such as 90d or 36h; 0: for ever." default:"90d" env:"HERALD_RETAIN_AGE"`
