@@ -88,7 +88,10 @@ test("all tabs have one connection, whatever becomes of the tab that holds it", 
   for (const annotation of info.annotations) console.log(annotation.type, annotation.description);
 });
 
-/** Uses a browser whose pages are not made to believe that they have the focus: one tab is visible, others can be frozen. */
+/**
+ * Uses a browser with a window, of whose pages one is in front, and which are not made to believe that they have the focus:
+ * one tab is visible, others can be frozen.
+ */
 async function asPeopleHaveIt(
   { chromium }: PlaywrightWorkerArgs["playwright"],
   options: LaunchOptions,
@@ -96,7 +99,7 @@ async function asPeopleHaveIt(
 ): Promise<void> {
   const port = await freePort();
   const args = [...(options.args ?? []), `--remote-debugging-port=${String(port)}`];
-  const launched = await chromium.launch({ ...options, args });
+  const launched = await chromium.launch({ ...options, args, executablePath: "/usr/bin/chromium" });
   try {
     const browser = await chromium.connectOverCDP(`http://127.0.0.1:${String(port)}`, { noDefaults: true });
     const [context] = browser.contexts();
