@@ -5,6 +5,7 @@ import { chmod, mkdtemp, readdir, readFile, rm, writeFile } from "node:fs/promis
 import { createServer } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { setTimeout as sleep } from "node:timers/promises";
 import { fileURLToPath } from "node:url";
 import { promisify } from "node:util";
 import { test as base } from "@playwright/test";
@@ -100,6 +101,15 @@ export class Herald {
     return stdout.trim();
   }
 
+  /** Waits until its first clean-up of files has ended, whose events would come among a test's. */
+  async cleanedUp(): Promise<void> {
+    let log = "";
+    while (!/"type":"job.succeeded".*"kind":"cleanup"/.test(log)) {
+      await sleep(200);
+      log = (await run(program, ["events"], { env: this.#environment() })).stdout;
+    }
+  }
+
   /** The command lines of all processes that have to do with this Herald's data folder. */
   async processes(): Promise<string[]> {
     const found: string[] = [];
@@ -161,6 +171,7 @@ export const test = base.extend<{ herald: Herald; niceness: number; othersLeave:
       const first = await Herald.create();
       try {
         await first.start();
+        await first.cleanedUp();
         await first.end("SIGTERM");
         await use(first);
       } finally {
