@@ -174,6 +174,8 @@ export class Origin {
   readonly channels = new Set<Channel>();
   /** Whom messages wait for, by sender and receiver: only between two of them is there an order. */
   readonly mail = new Map<string, { to: Tab; take: () => void }[]>();
+  /** How many events a tab has told the others of, if there were any or not. */
+  told = 0;
   readonly #held = new Map<string, Held>();
   readonly #line = new Map<string, { tab: Tab; grant: () => void }[]>();
 
@@ -256,6 +258,7 @@ class Channel implements TabChannel {
   }
 
   postMessage(message: TabMessage): void {
+    if (message.kind === "event") this.tab.origin.told++;
     for (const other of this.tab.origin.channels) {
       if (other === this || other.name !== this.name) continue;
       const data = structuredClone(message);

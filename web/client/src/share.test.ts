@@ -50,6 +50,20 @@ test.each([1, 2, 10])("%i tabs have one connection, and all get all", async (cou
   for (const tab of tabs) expect(tab.seqs).toEqual([1, 2, 3, 4, 5]);
 });
 
+test("a tab by itself tells nobody of events, and the next one of all that it gets from then on", async () => {
+  const { origin, log, pass } = await together(1);
+  for (let i = 0; i < 5; i++) log.publish();
+  await pass(100);
+  expect(origin.told).toBe(0);
+  const late = origin.open();
+  await pass(500);
+  log.publish();
+  await pass(100);
+  expect(origin.told).toBe(1);
+  expect(late.seqs).toEqual([6]);
+  expect(log.connections.size).toBe(1);
+});
+
 test("a tab that comes later begins with a snapshot of its own, and says whose connection it is on", async () => {
   const { origin, log, pass } = await together(1);
   log.publish();

@@ -97,6 +97,8 @@ export class SharedStream {
   #channel: TabChannel | undefined;
   #candidate: Candidate | undefined;
   #leading = false;
+  /** Another tab has been heard: until then there is nobody to tell of events. */
+  #accompanied = false;
   #own: Own | undefined;
   #lead: Lead | undefined;
   #heardAt = 0;
@@ -162,6 +164,7 @@ export class SharedStream {
     }
     const channel = tabs.channel(name);
     this.#channel = channel;
+    this.#accompanied = false;
     channel.onmessage = ({ data }) => {
       if (!stay.signal.aborted) this.#hear(data);
     };
@@ -263,7 +266,7 @@ export class SharedStream {
     if ("seq" in event) {
       const before = own.at;
       own.at = event.seq;
-      if (before !== undefined) this.#tellOthers({ kind: "event", before, event });
+      if (before !== undefined && this.#accompanied) this.#tellOthers({ kind: "event", before, event });
     } else if (!this.#takeWord(own, event)) return;
     try {
       if (!("seq" in event) || this.#isNew(event)) this.#options.onEvent(event);
@@ -318,6 +321,7 @@ export class SharedStream {
 
   /** Takes what another tab says. */
   #hear(message: TabMessage): void {
+    this.#accompanied = true;
     if (this.#leading) {
       if (message.kind === "hello") this.#answer(message.visible);
       else if (message.kind === "extend") this.#extend(message.from);
