@@ -15,18 +15,24 @@ export async function notePaints(
     ({ pattern, within }) => {
       const painted = new Map<string, number>();
       (window as unknown as Notes).painted = painted;
+      // One pair of ports for all: to make a pair for each frame is what the page would be seen to do.
+      const { port1, port2 } = new MessageChannel();
+      let due: (() => void)[] = [];
+      port1.onmessage = () => {
+        const now = due;
+        due = [];
+        for (const then of now) then();
+      };
       const afterPaint = (then: () => void) => {
-        const { port1, port2 } = new MessageChannel(); // its task comes after the frame that is being made
-        port1.onmessage = then;
-        port2.postMessage(null);
+        if (due.push(then) === 1) port2.postMessage(null); // its task comes after the frame that is being made
       };
       // What changes within a frame's callbacks is painted with it; anything else, with the next.
       let inFrame = false;
       const request = window.requestAnimationFrame.bind(window);
       window.requestAnimationFrame = (callback) =>
         request((time) => {
+          if (!inFrame) afterPaint(() => (inFrame = false));
           inFrame = true;
-          afterPaint(() => (inFrame = false));
           callback(time);
         });
       const wanted = new RegExp(pattern, "g");

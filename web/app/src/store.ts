@@ -1,4 +1,5 @@
 import { type Job, type Moving, mergeJob } from "@herald/client";
+import { painting } from "./painting";
 import { Turns } from "./turns";
 
 /** The jobs on the page in their order, and how the reading of the list stands. */
@@ -57,7 +58,7 @@ export class JobStore {
   #listDirty = false;
   #scheduled = false;
 
-  constructor(schedule: Schedule = whenPainting) {
+  constructor(schedule: Schedule = painting()) {
     this.#schedule = schedule;
   }
 
@@ -244,15 +245,4 @@ function subscribe<T>(listeners: Set<T>, listener: T): Listener {
 
 function call(listeners: Iterable<Listener> | undefined): void {
   for (const listener of [...(listeners ?? [])]) listener();
-}
-
-/** Once a frame is enough; a hidden page has no frames, but its tab has a title. */
-function whenPainting(flush: () => void): void {
-  const run = () => {
-    clearTimeout(timer);
-    cancelAnimationFrame(frame);
-    flush();
-  };
-  const timer = setTimeout(run, 500);
-  const frame = requestAnimationFrame(run);
 }

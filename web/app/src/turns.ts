@@ -2,6 +2,8 @@
 const [pause, together] = [32, 12];
 /** How many turns there are a second for long, and how many of those that nobody took are there later. */
 const [perSecond, saved] = [12, 120];
+/** When turns are scarce, so many are taken at once, so that they disturb few frames. */
+const scarce = 4;
 
 /**
  * Turns calls back those who are in no hurry: a few at a time, first come first
@@ -30,6 +32,7 @@ export class Turns {
     const now = performance.now();
     this.#left = Math.min(saved, this.#left + ((now - this.#leftAt) / 1000) * perSecond);
     this.#leftAt = now;
+    if (this.#left < Math.min(scarce, this.#waiting.size)) return;
     for (const listener of [...this.#waiting].slice(0, Math.min(together, Math.floor(this.#left)))) {
       this.#left--;
       this.#waiting.delete(listener);

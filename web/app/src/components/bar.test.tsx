@@ -32,3 +32,13 @@ test("within a run the bar slides on; a new run starts at its own place", () => 
   expect(show(0.7).fill).toBe(first.fill);
   expect(show(0.1, 2).fill).not.toBe(first.fill);
 });
+
+test("a step that can be seen is a slide, a smaller one is not", () => {
+  const show = setup();
+  const slides = (share: number) => show(share).fill?.className.includes("transition-transform");
+  expect(slides(0.5)).toBe(false);
+  expect(slides(0.504)).toBe(false);
+  expect(slides(0.6)).toBe(true);
+  expect(slides(0.604)).toBe(false);
+  expect(slides(0.5)).toBe(true);
+});

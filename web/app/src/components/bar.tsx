@@ -1,4 +1,4 @@
-import type { ReactElement } from "react";
+import { type ReactElement, useState } from "react";
 import type { Tone } from "../progress";
 
 interface BarProps {
@@ -34,12 +34,29 @@ export function Bar({ share, label, tone = "accent", run = 0 }: BarProps): React
           className={`h-full rounded-full ${tone === "accent" ? "w-1/3 animate-sweep bg-edge motion-reduce:w-full motion-reduce:bg-transparent motion-reduce:bg-(image:--stripes)" : "bg-(image:--stripes)"}`}
         />
       ) : (
-        <div
-          key={run}
-          className={`h-full rounded-full transition-transform duration-300 ease-linear ${fills[tone]}`}
-          style={{ transform: `translateX(${String((share - 1) * 100)}%)` }}
-        />
+        <Fill key={run} share={share} className={`rounded-full ${fills[tone]}`} />
       )}
     </div>
   );
 }
+
+interface FillProps {
+  /** How much of what is around it is filled, 0 to 1. */
+  readonly share: number;
+  readonly className: string;
+}
+
+/** What fills a bar. It slides to its place, if that is far enough to be seen: each slide costs a layer of its own. */
+export function Fill({ share, className }: FillProps): ReactElement {
+  const [{ at, slides }, setMove] = useState({ at: share, slides: false });
+  if (at !== share) setMove({ at: share, slides: Math.abs(share - at) >= leastSlide });
+  return (
+    <div
+      className={`h-full ${slides ? "transition-transform duration-300 ease-linear" : ""} ${className}`}
+      style={{ transform: `translateX(${String((share - 1) * 100)}%)` }}
+    />
+  );
+}
+
+/** Of a bar's length: some three pixels of a card's. */
+const leastSlide = 0.005;

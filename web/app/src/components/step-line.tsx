@@ -2,7 +2,7 @@ import type { Job } from "@herald/client";
 import type { ReactElement } from "react";
 import { duration, sentence } from "../format";
 import { type Part, partsOf, type Tone, toneOf } from "../progress";
-import { fills } from "./bar";
+import { Fill, fills } from "./bar";
 import { useStepTitle } from "./presets";
 import { Elapsed } from "./ticking";
 
@@ -60,10 +60,7 @@ function Segment({ part, tone }: { readonly part: Part; readonly tone: Tone }): 
   const fill = fills[part.state === "done" ? "accent" : tone];
   return (
     <div className="h-1 overflow-hidden rounded-full bg-well rtl:-scale-x-100">
-      <div
-        className={`h-full transition-transform duration-300 ease-linear ${part.share > 0 ? fill : "invisible"}`}
-        style={{ transform: `translateX(${String((part.share - 1) * 100)}%)` }}
-      />
+      <Fill share={part.share} className={part.share > 0 ? fill : "invisible"} />
     </div>
   );
 }
