@@ -3,7 +3,7 @@ import type { ReactElement } from "react";
 import { stateLabel } from "../progress";
 import { AlertIcon, CheckIcon, ClockIcon, CrossIcon, DashIcon, RetryIcon } from "./icons";
 
-/** The state at one glance; its name is there for screen readers. */
+/** The state at one glance; its name is there for screen readers. Nothing in it moves: a list of them would be painted with every frame. */
 export function StateGlyph({ job }: { readonly job: Job }): ReactElement {
   return (
     <span className={`grid size-6 shrink-0 place-items-center rounded-full ${tone(job)}`}>
@@ -45,10 +45,6 @@ function Sign({ job }: { readonly job: Job }): ReactElement {
     case "cancelling":
       return <span className="size-2 rounded-[2px] bg-current" />;
     case "running":
-      return job.stalled ? (
-        <AlertIcon size={14} />
-      ) : (
-        <span className="size-2 animate-pulse-dot rounded-full bg-current" />
-      );
+      return job.stalled ? <AlertIcon size={14} /> : <span className="size-2 rounded-full bg-current" />;
   }
 }
