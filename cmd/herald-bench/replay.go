@@ -68,11 +68,12 @@ func grow(ctx context.Context, db *postgres.DB, n int) (time.Duration, error) {
 // frames of a stream, from the broker that it reconnects to.
 func replay(ctx context.Context, m *mode, p plan) ([]figure, error) {
 	const chunk = 250_000
-	for head, err := m.db.Head(ctx); int(head) < p.log; head, err = m.db.Head(ctx) {
-		if err != nil {
-			return nil, err
-		}
-		if _, err := grow(ctx, m.db, min(chunk, p.log-int(head))); err != nil {
+	start, err := m.db.Head(ctx) // what is there already is of other jobs
+	if err != nil {
+		return nil, err
+	}
+	for grown := 0; grown < p.log; grown += chunk {
+		if _, err := grow(ctx, m.db, min(chunk, p.log-grown)); err != nil {
 			return nil, err
 		}
 	}
@@ -89,7 +90,7 @@ func replay(ctx context.Context, m *mode, p plan) ([]figure, error) {
 	if err != nil {
 		return nil, err
 	}
-	r := replayer{node: node, head: head}
+	r := replayer{node: node, start: start, length: int(head - start)}
 	figures, err := r.measure(ctx, p)
 	cancel()
 	if err := group.Wait(); err != nil {
@@ -100,34 +101,35 @@ func replay(ctx context.Context, m *mode, p plan) ([]figure, error) {
 
 // replayer is a client that comes back again and again.
 type replayer struct {
-	node *broker.Broker
-	head event.Seq
+	node   *broker.Broker
+	start  event.Seq // behind it are the events that are replayed
+	length int
 }
 
 func (r replayer) measure(ctx context.Context, p plan) ([]figure, error) {
 	var dense, sparse, first []float64
-	span := min(r.head, 300_000)
+	span := min(r.length, 300_000)
 	for i := range p.rounds {
-		after := event.Seq(rand.Int64N(int64(r.head - span + 1)))
-		n, _, took, err := r.resume(ctx, "user:busy", after, int(span)/2*9/10)
+		after := r.start + event.Seq(rand.IntN(r.length-span+1))
+		n, _, took, err := r.resume(ctx, "user:busy", after, span/2*9/10)
 		if err != nil {
 			return nil, err
 		}
 		dense = append(dense, float64(n)/took.Seconds())
-		if n, _, took, err = r.resume(ctx, owner(i), 0, int(r.head)/replayOwners/2*9/10); err != nil {
+		if n, _, took, err = r.resume(ctx, owner(i), r.start, r.length/replayOwners/2*9/10); err != nil {
 			return nil, err
 		}
 		sparse = append(sparse, float64(n)/took.Seconds())
 	}
 	for i := range 20 * p.rounds {
-		after := event.Seq(rand.Int64N(int64(r.head) / 2))
+		after := r.start + event.Seq(rand.IntN(r.length/2))
 		_, took, _, err := r.resume(ctx, owner(i), after, 1)
 		if err != nil {
 			return nil, err
 		}
 		first = append(first, milliseconds(took))
 	}
-	in := fmt.Sprintf("in a log of %d", r.head)
+	in := fmt.Sprintf("in a log of %d", r.length)
 	return []figure{
 		{"replay_events_per_s", quantile(dense, 0.5), fmt.Sprintf("events/s to a client that follows every second %s (median of %d)", in, len(dense))},
 		{"replay_sparse_events_per_s", quantile(sparse, 0.5), fmt.Sprintf("the same for one that follows every %dth (median of %d)", 2*replayOwners, len(sparse))},
@@ -157,6 +159,9 @@ func (r replayer) resume(
 			first = time.Since(began)
 		}
 		n += len(frames)
+		if len(frames) == 0 && missed.Join(func(rest []*hub.Frame, _ event.Seq) { n += len(rest) }) && n < enough {
+			return 0, 0, 0, fmt.Errorf("the log has %d events of %s after %d, and %d were to be read", n, topic, after, enough)
+		}
 	}
 	return n, first, time.Since(began), nil
 }
