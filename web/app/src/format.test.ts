@@ -43,6 +43,7 @@ describe("bytes", () => {
     [999_600, "1.0 MB"],
     [16_400_000, "16 MB"],
     [21_474_836_480, "21.5 GB"],
+    [20_000_000_000, "20 GB"],
   ])("of %d is %s", (n, want) => {
     expect(plain(bytes(n))).toBe(want);
   });

@@ -25,7 +25,8 @@ export function bytes(n: number): string {
     value /= 1000;
     unit++;
   }
-  const places = unit > 0 && (value < 9.95 || unit > 2) ? 1 : 0;
+  const whole = Math.round(value * 10) % 10 === 0 && value >= 9.95;
+  const places = unit > 0 && !whole && (value < 9.95 || unit > 2) ? 1 : 0;
   return `${value.toFixed(places)}${nbsp}${units[unit] ?? ""}`;
 }
 

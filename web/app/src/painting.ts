@@ -5,7 +5,7 @@ const longest = 500;
 
 /**
  * A way to run functions when the page is painted. What comes alone is shown with
- * the next frame. In a flood, most frames are left to those who scroll and type.
+ * the next frame. In a flood, the frames between are left to those who scroll and type.
  */
 export function painting(): (show: () => void) => void {
   let shownAt = -Infinity;
