@@ -8,6 +8,7 @@ const folder = fileURLToPath(new URL("../../../docs/screens/", import.meta.url))
 
 async function shoot(page: Page, name: string, fullPage = false): Promise<void> {
   await expectBadge(page, "Live");
+  await expect(page.locator("[aria-busy=true]")).toHaveCount(0);
   await page.screenshot({ path: `${folder}${name}.png`, fullPage });
 }
 
@@ -78,6 +79,7 @@ test("the support desk, light and dark, on a desk and on a phone", async ({ hera
 
   await page.goto(`http://${herald.address}/support`);
   const failed = page.getByRole("listitem").filter({ hasText: "no paper in tray 2" }).first();
+  await expect(failed).toBeVisible();
   await shoot(page, "support");
   await failed.getByRole("button").first().click();
   await expect(failed.getByText("What became of it")).toBeVisible();
