@@ -27,10 +27,23 @@ func (b *bench) drain() {
 	}
 }
 
-// A trigger leaves the job's row, and the log has its JSON: as the row was then,
-// however the row goes on and however the database's sessions write times.
+// A trigger leaves a brief of the job, and the log has its JSON: as the row was
+// then, however the row goes on and however the database's sessions write times.
 func TestTheLogTellsOfTheJobAsItWas(t *testing.T) {
 	t.Parallel()
+	for name, metadata := range map[string]string{
+		"no more than most": `{}`,
+		"more":              `{"herald": {"title": "A \"title\"\\\nof two lines", "metadata": {"tenant": "é\"\\"}}}`,
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			testTheLogTells(t, metadata)
+		})
+	}
+}
+
+func testTheLogTells(t *testing.T, metadata string) {
+	t.Helper()
 	b := setup(t, heraldriver.Config{Owner: `o"ps`, KeepArgs: true})
 	b.exec(`DO $$ BEGIN
 		EXECUTE format('ALTER DATABASE %I SET timezone = ''Asia/Kathmandu''', current_database());
@@ -38,7 +51,7 @@ func TestTheLogTellsOfTheJobAsItWas(t *testing.T) {
 		EXECUTE format('ALTER DATABASE %I SET extra_float_digits = -3', current_database());
 	END $$`)
 	b.pool.Reset()
-	row := b.insert(b.inserter(), &river.InsertOpts{MaxAttempts: 3, Metadata: []byte(`{"herald": {"title": "A \"title\"\\\nof two lines", "metadata": {"tenant": "é\"\\"}}}`)})
+	row := b.insert(b.inserter(), &river.InsertOpts{MaxAttempts: 3, Metadata: []byte(metadata)})
 	var want []job.Job
 	look := func() {
 		j, err := b.db.Job(t.Context(), heraldriver.JobID(schema, row))

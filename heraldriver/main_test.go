@@ -193,7 +193,7 @@ func hidden() cmp.Option {
 // says.
 func (b *bench) story(id uuid.UUID) []string {
 	b.Helper()
-	rows, err := b.pool.Query(b.Context(), `SELECT type, job_version, actor, coalesce(payload, herald.river_json(job))::text FROM herald.outbox WHERE job_id = $1 ORDER BY id`, id)
+	rows, err := b.pool.Query(b.Context(), `SELECT type, job_version, actor, coalesce(payload, herald.river_json(job_id, job_version, created_at, brief))::text FROM herald.outbox WHERE job_id = $1 ORDER BY id`, id)
 	b.must(err)
 	defer rows.Close()
 	var story []string

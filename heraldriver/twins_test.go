@@ -212,7 +212,7 @@ func (w *twins) compare() {
 	if diff := cmp.Diff(plain(w.model), plain(got), times, clock, cmpopts.EquateEmpty()); diff != "" {
 		w.Fatalf("after %v: -package job +triggers:\n%s", w.want, diff)
 	}
-	rows, err := w.pool.Query(w.bench.Context(), `SELECT id, type, coalesce(payload, herald.river_json(job))::text FROM herald.outbox WHERE job_id = $1 AND id > $2 ORDER BY id`, w.model.ID, w.seen)
+	rows, err := w.pool.Query(w.bench.Context(), `SELECT id, type, coalesce(payload, herald.river_json(job_id, job_version, created_at, brief))::text FROM herald.outbox WHERE job_id = $1 AND id > $2 ORDER BY id`, w.model.ID, w.seen)
 	w.ok(err)
 	defer rows.Close()
 	var types []event.Type

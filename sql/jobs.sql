@@ -1,9 +1,10 @@
 -- name: JobInsert :exec
 -- Inserts a job as Create made it.
 INSERT INTO herald.jobs (id, kind, owner, title, state, max_attempts, version, steps, args, metadata, external, watchers, queue_id,
-    created_by, callback_url, created_at, updated_at, lease_ms, likeness)
+    created_by, callback_url, created_at, updated_at, lease_ms, likeness, standing)
 VALUES (@id, @kind, @owner, @title, @state, @max_attempts, @version, @steps, @args, @metadata, @external, @watchers, @queue_id,
-    @created_by, @callback_url, @created_at, @updated_at, @lease_ms, @likeness);
+    @created_by, @callback_url, @created_at, @updated_at, @lease_ms, @likeness,
+    herald.job_standing(@state, @external, 0, NULL));
 
 -- name: JobGet :one
 -- Reads a job.
@@ -22,7 +23,7 @@ UPDATE herald.jobs SET
     result = @result, metadata = @metadata, queue_id = @queue_id, worker = @worker, claimed_by = @claimed_by, started_at = @started_at, heartbeat_at = @heartbeat_at,
     updated_at = @updated_at, finished_at = @finished_at, artifacts_expired_at = @artifacts_expired_at,
     next_due_at = @next_due_at, cancel_asked_at = @cancel_asked_at, attempt_started_at = @attempt_started_at, pace = @pace,
-    usual_ms = @usual_ms
+    usual_ms = @usual_ms, standing = herald.job_standing(@state, external, river_id, @heartbeat_at)
 WHERE id = @id;
 
 -- name: JobDelete :exec

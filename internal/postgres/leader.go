@@ -169,7 +169,7 @@ const (
 	move = `) AS rows), taken AS (
     DELETE FROM herald.outbox WHERE ctid = ANY ((SELECT rows FROM found)::tid[])
     RETURNING id AS outbox_id, event_id, type, topics, job_id, job_version, actor, created_at,
-        coalesce(payload, herald.river_json(job)) AS payload
+        coalesce(payload, herald.river_json(job_id, job_version, created_at, brief)) AS payload
 ), numbered AS MATERIALIZED (
     SELECT row_number() OVER (ORDER BY outbox_id) AS n, taken.* FROM taken
 ), appended AS (

@@ -13,7 +13,6 @@ import (
 	"herald/internal/chain"
 	"herald/internal/event"
 	"herald/internal/eventlog"
-	"herald/internal/job"
 	"herald/internal/postgres"
 	"herald/internal/postgres/pgtest"
 )
@@ -289,29 +288,5 @@ func TestMigratingKeepsTheLog(t *testing.T) {
 	post(t, db, 1, "all")
 	if head := drain(t, db); head != 10_002 {
 		t.Errorf("the log goes on to %d, want 10002", head)
-	}
-}
-
-// What River's triggers left for the sequencer is kept by a migration that takes
-// the column away from it.
-func TestMigratingKeepsWhatTheLogIsToTell(t *testing.T) {
-	t.Parallel()
-	url := pgtest.New(t)
-	db, err := postgres.Open(t.Context(), url, postgres.Config{})
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer db.Close()
-	j := started(t, db, &queue{}, "w")
-	drain(t, db)
-	execSQL(t, db, `INSERT INTO herald.outbox (event_id, type, topics, job_id, job_version, job)
-		SELECT gen_random_uuid(), 'job.started', ARRAY['all'], j.id, j.version, j FROM herald.jobs j`)
-	post(t, db, 1, "all")
-	migrateThereAndBack(t, db, url, 19)
-	head := drain(t, db)
-	events := all(t, db)
-	var told job.Job
-	if err := json.Unmarshal(events[head-2].Payload, &told); err != nil || told.ID != j.ID || told.Version != j.Version {
-		t.Errorf("the log says %s (%v), want the job as it was", events[head-2].Payload, err)
 	}
 }

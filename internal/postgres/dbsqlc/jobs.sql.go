@@ -193,9 +193,10 @@ func (q *Queries) JobGetForUpdate(ctx context.Context, id uuid.UUID) (JobGetForU
 
 const jobInsert = `-- name: JobInsert :exec
 INSERT INTO herald.jobs (id, kind, owner, title, state, max_attempts, version, steps, args, metadata, external, watchers, queue_id,
-    created_by, callback_url, created_at, updated_at, lease_ms, likeness)
+    created_by, callback_url, created_at, updated_at, lease_ms, likeness, standing)
 VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13,
-    $14, $15, $16, $17, $18, $19)
+    $14, $15, $16, $17, $18, $19,
+    herald.job_standing($5, $11, 0, NULL))
 `
 
 type JobInsertParams struct {
@@ -598,7 +599,7 @@ UPDATE herald.jobs SET
     result = $17, metadata = $18, queue_id = $19, worker = $20, claimed_by = $21, started_at = $22, heartbeat_at = $23,
     updated_at = $24, finished_at = $25, artifacts_expired_at = $26,
     next_due_at = $27, cancel_asked_at = $28, attempt_started_at = $29, pace = $30,
-    usual_ms = $31
+    usual_ms = $31, standing = herald.job_standing($1, external, river_id, $23)
 WHERE id = $32
 `
 

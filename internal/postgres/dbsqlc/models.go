@@ -128,7 +128,7 @@ type Job struct {
 	RiverID int64
 	// When River began the attempt, in microseconds: no two attempts of a job share it, while River counts one that was snoozed or interrupted twice.
 	RiverRun int64
-	// What the indexes are about: 1 has not ended; 2 as well, and waits for a worker elsewhere; 3 as well, and is worked by who may fall silent; 4 has ended; 5 as well, and tells how long such jobs take. A River job whose worker never reports stays at 1.
+	// What the indexes are about, as job_standing has it: 1 has not ended; 2 as well, and waits for a worker elsewhere; 3 as well, and is worked by who may fall silent; 4 has ended; 5 as well, and tells how long such jobs take. A River job whose worker never reports stays at 1 until it ends, so that the start of an attempt touches no index.
 	Standing int16
 }
 

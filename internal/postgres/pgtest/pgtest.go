@@ -47,8 +47,8 @@ type server struct {
 	number   atomic.Int64
 }
 
-// New returns the URL of a fresh database with Herald's schema, which is dropped
-// when the test ends.
+// New returns the URL of a fresh database with Herald's schema, which is looked
+// through and dropped when the test ends.
 func New(tb testing.TB) string {
 	tb.Helper()
 	shared.once.Do(func() { shared.err = shared.start() })
@@ -59,12 +59,37 @@ func New(tb testing.TB) string {
 	if err := execute(shared.base, `CREATE DATABASE "`+name+`" TEMPLATE "`+shared.template+`"`+shared.strategy); err != nil {
 		tb.Fatal(err)
 	}
+	made := withDatabase(shared.base, name)
 	tb.Cleanup(func() {
-		if err := execute(shared.base, `DROP DATABASE "`+name+`" WITH (FORCE)`); err != nil {
+		if err := errors.Join(sound(made), execute(shared.base, `DROP DATABASE "`+name+`" WITH (FORCE)`)); err != nil {
 			tb.Error(err)
 		}
 	})
-	return withDatabase(shared.base, name)
+	return made
+}
+
+// sound checks what the schema leaves to those who write a job: that it stands
+// where its state says, and that what they count and keep makes sense.
+func sound(url string) error {
+	var has bool
+	if err := connected(url, func(ctx context.Context, conn *pgx.Conn) error {
+		return conn.QueryRow(ctx, "SELECT EXISTS (SELECT FROM pg_proc WHERE proname = 'job_standing')").Scan(&has)
+	}); err != nil || !has {
+		return err // a test may have taken the schema away
+	}
+	return execute(url, `DO $$
+DECLARE
+	bad json;
+BEGIN
+	SELECT row_to_json(j) INTO bad FROM herald.jobs j
+	WHERE j.standing IS DISTINCT FROM herald.job_standing(j.state, j.external, j.river_id, j.heartbeat_at)
+		OR j.attempt < 0 OR j.version < 1 OR j.lease_ms <= 0 OR cardinality(j.pace) <> 4 OR cardinality(j.usual_ms) <> 3
+	LIMIT 1;
+	IF bad IS NOT NULL THEN
+		RAISE EXCEPTION 'a job is not sound: %', bad;
+	END IF;
+END;
+$$`)
 }
 
 // start finds or starts the server and makes the template.
