@@ -68,8 +68,9 @@ func New(tb testing.TB) string {
 	return made
 }
 
-// sound checks what the schema leaves to those who write a job: that it stands
-// where its state says, and that what they count and keep makes sense.
+// sound checks what the schema leaves to those who write: that a job stands where
+// its state says, that what they count and keep makes sense, and that each event
+// has topics.
 func sound(url string) error {
 	var has bool
 	if err := connected(url, func(ctx context.Context, conn *pgx.Conn) error {
@@ -87,6 +88,8 @@ BEGIN
 	LIMIT 1;
 	IF bad IS NOT NULL THEN
 		RAISE EXCEPTION 'a job is not sound: %', bad;
+	ELSIF EXISTS (SELECT FROM herald.outbox WHERE cardinality(topics) = 0) OR EXISTS (SELECT FROM herald.events WHERE cardinality(topics) = 0) THEN
+		RAISE EXCEPTION 'an event concerns nobody';
 	END IF;
 END;
 $$`)
