@@ -138,7 +138,8 @@ func start(t *testing.T, db *postgres.DB, change ...func(*httpapi.Deps)) *server
 		Prepare: prepare, Ping: db.Ping, Kinds: []httpapi.Kind{{Name: "test", Schema: json.RawMessage(`{}`), Steps: []httpapi.KindStep{}}},
 	}
 	deps.Connections, deps.Accesses, deps.Queues = db, db, db
-	publisher := eventlog.NewPublisher(db, presence.NewAudience(db), eventlog.PublisherConfig{})
+	// What is counted is looked at, and the machine may be busy.
+	publisher := eventlog.NewPublisher(db, presence.NewAudience(db), eventlog.PublisherConfig{CountTime: 10 * time.Second})
 	group.Go(func() error { return publisher.Run(ctx) })
 	deps.Publisher, deps.Addressees = publisher, db
 	for _, c := range change {
