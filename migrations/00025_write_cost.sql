@@ -2,9 +2,9 @@
 SET LOCAL lock_timeout = '5s';
 
 -- Postgres reads the text of each CHECK and of each generated column anew for every statement: of the 36 us that it took to write a
--- report into its job's row, these were 27. So standing is a column that all who write state or heartbeat_at write too, by one
--- function, which refuses a state that is not known; and what remains of the checks is what somebody outside could have a hand in.
--- Numbers that only Herald counts, and arrays that only it makes, are held by the tests of those who do.
+-- report into its job's row, these were 27. So standing is a column that all who write state or heartbeat_at write too; and what
+-- remains of the checks is what somebody outside could have a hand in. Numbers that only Herald counts, and arrays that only it
+-- makes, are looked at after each test, as is standing.
 ALTER TABLE herald.jobs
     ALTER COLUMN standing DROP EXPRESSION,
     DROP CONSTRAINT jobs_state_is_known, DROP CONSTRAINT jobs_attempt_counts_up, DROP CONSTRAINT jobs_version_counts_from_one,
@@ -16,7 +16,8 @@ COMMENT ON COLUMN herald.jobs.standing IS
     'stays at 1 until it ends, so that the start of an attempt touches no index.';
 
 -- +goose StatementBegin
--- NULL for a state that there is not, which the column refuses.
+-- NULL for a state that there is not, which the column refuses. Of a River job that only its triggers write, those know the answer
+-- by what they do, and do not ask for each row.
 CREATE FUNCTION herald.job_standing(state text, external boolean, river_id bigint, heartbeat_at timestamptz) RETURNS smallint
 LANGUAGE sql IMMUTABLE AS $$
     SELECT (CASE

@@ -246,18 +246,6 @@ func TestALeaderThatIsBehindAppendsNothing(t *testing.T) {
 
 // A log that was written before it had partitions and a chain gets them, and
 // keeps every event.
-// migrateThereAndBack takes the schema back to the version, and to the last again.
-func migrateThereAndBack(t *testing.T, db *postgres.DB, url string, version int64) {
-	t.Helper()
-	if err := postgres.MigrateTo(t.Context(), url, version); err != nil {
-		t.Fatal(err)
-	}
-	if err := postgres.Migrate(t.Context(), url); err != nil {
-		t.Fatal(err)
-	}
-	db.Pool().Reset()
-}
-
 func TestMigratingKeepsTheLog(t *testing.T) {
 	t.Parallel()
 	url := pgtest.New(t)
@@ -269,7 +257,13 @@ func TestMigratingKeepsTheLog(t *testing.T) {
 	post(t, db, 10_001, "user:a", "user:b", "user:c")
 	drain(t, db)
 	before := all(t, db)
-	migrateThereAndBack(t, db, url, 4)
+	if err := postgres.MigrateTo(t.Context(), url, 4); err != nil {
+		t.Fatal(err)
+	}
+	if err := postgres.Migrate(t.Context(), url); err != nil {
+		t.Fatal(err)
+	}
+	db.Pool().Reset()
 	batches := checkChain(t, db)
 	if len(batches) != 3 {
 		t.Errorf("%d batches, want 3", len(batches))
