@@ -15,6 +15,7 @@ import (
 	"unicode"
 
 	"github.com/google/uuid"
+	"golang.org/x/term"
 
 	"herald"
 	"herald/internal/archive"
@@ -273,9 +274,5 @@ func printable(r rune) rune {
 // isTerminal reports whether people look at what is written there.
 func isTerminal(w io.Writer) bool {
 	file, ok := w.(*os.File)
-	if !ok {
-		return false
-	}
-	info, err := file.Stat()
-	return err == nil && info.Mode()&os.ModeCharDevice != 0
+	return ok && term.IsTerminal(int(file.Fd())) // a device such as /dev/null is none
 }

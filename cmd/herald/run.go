@@ -109,6 +109,9 @@ func (c *runCmd) run(ctx context.Context, t *terminal, command []string, told *t
 	cmd := exec.Command(command[0], command[1:]...) //nolint:noctx // it is asked to end, and gets time for it
 	cmd.Stdin, cmd.Stdout, cmd.Stderr = t.stdin, out, errs
 	cmd.Env = append(os.Environ(), told.environ()...)
+	// What the command starts is to end with it, so it has a group of its own; on a
+	// terminal it stays in ours, which may read from there and gets its Ctrl-C.
+	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: !isTerminal(os.Stdin)}
 	signals := make(chan os.Signal, 1)
 	signal.Notify(signals, os.Interrupt, syscall.SIGTERM)
 	defer signal.Stop(signals)
@@ -119,7 +122,7 @@ func (c *runCmd) run(ctx context.Context, t *terminal, command []string, told *t
 	ended := make(chan struct{})
 	var stopping sync.WaitGroup
 	var why error
-	stopping.Go(func() { why = c.stop(ctx, cmd.Process, signals, told, ended) })
+	stopping.Go(func() { why = c.stop(ctx, cmd, signals, told, ended) })
 	err := cmd.Wait()
 	close(ended)
 	stopping.Wait()
@@ -141,7 +144,7 @@ func (c *runCmd) run(ctx context.Context, t *terminal, command []string, told *t
 
 // stop ends the command when its job is cancelled, or this program is to end, and
 // returns which it was; nil when the command ended by itself.
-func (c *runCmd) stop(ctx context.Context, p *os.Process, signals <-chan os.Signal, told *teller, ended <-chan struct{}) error {
+func (c *runCmd) stop(ctx context.Context, cmd *exec.Cmd, signals <-chan os.Signal, told *teller, ended <-chan struct{}) error {
 	why := errCancelledHere
 	passOn := os.Signal(syscall.SIGTERM)
 	select {
@@ -162,13 +165,23 @@ func (c *runCmd) stop(ctx context.Context, p *os.Process, signals <-chan os.Sign
 		<-ended
 		return why
 	}
-	_ = p.Signal(passOn) // it may have ended
+	send(cmd, passOn)
 	select {
 	case <-ended:
 	case <-time.After(c.KillAfter):
-		_ = p.Kill()
+		send(cmd, os.Kill)
 	}
 	return why
+}
+
+// send sends the signal to the command and what it has started, as far as they are
+// a group. They may have ended.
+func send(cmd *exec.Cmd, s os.Signal) {
+	if number, ok := s.(syscall.Signal); ok && cmd.SysProcAttr.Setpgid {
+		_ = syscall.Kill(-cmd.Process.Pid, number)
+		return
+	}
+	_ = cmd.Process.Signal(s)
 }
 
 // progressPattern reads --progress-regexp; nil when there is none.

@@ -6,8 +6,10 @@ import (
 	"encoding/json"
 	"net/http/httptest"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"strings"
+	"syscall"
 	"testing"
 
 	"herald"
@@ -107,8 +109,35 @@ func TestRunWithoutAHerald(t *testing.T) {
 	}
 }
 
-// A cancel of the job, or an interrupt here, ends the command, and the job is
-// cancelled.
+// An interrupt, such as a script's without a terminal, reaches what the command
+// waits for.
+func TestRunIsInterrupted(t *testing.T) {
+	t.Parallel()
+	s, flags := fake(t)
+	program := exec.CommandContext(t.Context(), os.Args[0], with(flags, "run", "--", "sh", "-c", "echo ready; sleep 1000; echo on")...)
+	program.Env = append(os.Environ(), asProgram+"=1")
+	out := newTerminal()
+	program.Stdout = out
+	if err := program.Start(); err != nil {
+		t.Fatal(err)
+	}
+	for !strings.Contains(out.String(), "ready") {
+		<-out.changed
+	}
+	if err := program.Process.Signal(os.Interrupt); err != nil {
+		t.Fatal(err)
+	}
+	_ = program.Wait()
+	if status := program.ProcessState.ExitCode(); status != 128+int(syscall.SIGINT) || out.String() != "ready\n" {
+		t.Errorf("exit status %d after %q, want the signal's", status, out.String())
+	}
+	if j := onlyJob(t, s); j.State != herald.Cancelled {
+		t.Errorf("the job is %+v", j)
+	}
+}
+
+// A cancel of the job, or an interrupt here, ends the command with all that it has
+// started, and the job is cancelled.
 func TestRunIsCancelled(t *testing.T) {
 	t.Parallel()
 	for name, cancel := range map[string]func(t *testing.T, s *heraldtest.Server, interrupt func()){
@@ -128,7 +157,8 @@ func TestRunIsCancelled(t *testing.T) {
 			out, stderr := newTerminal(), newTerminal()
 			ended := make(chan int, 1)
 			go func() {
-				ended <- run(ctx, with(flags, "run", "--", "sh", "-c", "trap 'exit 9' TERM; echo ready; while :; do sleep 0.01; done"), nil, out, stderr)
+				// The sleep holds the output open until it is told as well.
+				ended <- run(ctx, with(flags, "run", "--", "sh", "-c", "trap 'exit 9' TERM; sleep 1000 & echo ready; wait"), nil, out, stderr)
 			}()
 			for !strings.Contains(out.String(), "ready") {
 				<-out.changed
