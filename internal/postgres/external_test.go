@@ -3,7 +3,9 @@ package postgres_test
 import (
 	"encoding/json"
 	"errors"
+	"strconv"
 	"strings"
+	"sync/atomic"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
@@ -229,5 +231,83 @@ func TestWhoMayNotReportChangesNothing(t *testing.T) {
 	out, err := db.RecordReports(t.Context(), j.ID, []job.Report{{Attempt: 1, Message: "mine"}}, "k", anybody)
 	if err != nil || out[0].Repeated || out[0].Job.Message != "mine" {
 		t.Errorf("the one who may: %+v, %v", out, err)
+	}
+}
+
+// Workers of attempts that are over report all the while that the next ones begin:
+// in the log no attempt speaks once it is over, no change is lost, and each report is
+// told of in one way or the other.
+func TestAZombieWinsNoRace(t *testing.T) {
+	t.Parallel()
+	db := open(t)
+	const attempts = 20
+	n := elsewhere()
+	n.MaxAttempts = attempts + 1
+	j, err := db.CreateJob(t.Context(), n, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var begun, recorded, late atomic.Int64
+	begun.Store(1)
+	done := make(chan struct{})
+	var zombies errgroup.Group
+	for range 4 {
+		zombies.Go(func() error {
+			for i := int64(0); ; i++ {
+				select {
+				case <-done:
+					return nil
+				default:
+				}
+				out, err := db.RecordReport(t.Context(), j.ID, job.Report{Attempt: int(max(1, begun.Load()-i%2)), Message: strconv.FormatInt(i, 10)})
+				switch {
+				case err != nil:
+					return err
+				case out.Late:
+					late.Add(1)
+				default:
+					recorded.Add(1)
+				}
+			}
+		})
+	}
+	for attempt := 1; attempt < attempts; attempt++ {
+		if _, err := db.RecordReport(t.Context(), j.ID, job.Report{Attempt: attempt, State: job.Retrying, Error: "lost"}); err != nil {
+			t.Fatal(err)
+		}
+		out, err := db.ClaimJob(t.Context(), j.ID, job.Claim{By: "robot"})
+		if err != nil || out.Job.Attempt != attempt+1 {
+			t.Fatalf("ClaimJob() = attempt %d, %v, want %d", out.Job.Attempt, err, attempt+1)
+		}
+		begun.Store(int64(attempt + 1))
+	}
+	close(done)
+	if err := zombies.Wait(); err != nil {
+		t.Fatal(err)
+	}
+	drain(t, db)
+	told := map[event.Type]int64{}
+	attempt, running, version := 0, false, int64(0)
+	for _, e := range all(t, db) {
+		var said struct{ Attempt int }
+		if err := json.Unmarshal(e.Payload, &said); err != nil {
+			t.Fatal(err)
+		}
+		told[e.Type]++
+		if e.Type != event.JobLateReport {
+			if version++; e.JobVersion != version {
+				t.Fatalf("event %d is of version %d, want %d", e.Seq, e.JobVersion, version)
+			}
+		}
+		if e.Type == event.JobStarted {
+			attempt = said.Attempt
+		}
+		running = e.Type == event.JobStarted || running && e.Type != event.JobRetrying
+		if e.Type == event.JobMessage && (said.Attempt != attempt || !running) {
+			t.Errorf("event %d is of attempt %d, when attempt %d is running %v", e.Seq, said.Attempt, attempt, running)
+		}
+	}
+	if told[event.JobMessage] != recorded.Load() || told[event.JobLateReport] != late.Load() || told[event.JobStarted] != attempts || late.Load() == 0 {
+		t.Errorf("the log has %v, and the workers were told of %d recorded and %d late", told, recorded.Load(), late.Load())
 	}
 }
