@@ -97,10 +97,10 @@ func TestNDJSON(t *testing.T) {
 	}
 }
 
-// Parquet's columns stay in their order, and its values are those of the rows.
-func TestParquet(t *testing.T) {
-	t.Parallel()
-	columns := []export.Column{
+// everyKind is a column of each kind, and two rows: what is odd, and what is
+// missing or odder.
+func everyKind() (columns []export.Column, rows [][]string) {
+	columns = []export.Column{
 		{Name: "z", Kind: export.Int64},
 		{Name: "a"},
 		{Name: "d", Kind: export.Numeric, Precision: 10, Scale: 2},
@@ -115,13 +115,20 @@ func TestParquet(t *testing.T) {
 		{Name: "raw", Kind: export.Bytes},
 		{Name: "j", Kind: export.JSON},
 	}
-	rows := [][]string{
+	rows = [][]string{
 		{
 			"9007199254740993", "😀", "-12345678.90", "-0.0001", "1e-30", "2026-03-29 01:59:59.999999+01", "0001-01-01 00:00:00", "1969-12-31",
 			"0197f3c2-5d5e-7a6b-8a52-0c8a1b2c3d4e", "0.1", "t", `\x00ff`, `{"a":1}`,
 		},
 		{"NULL", "", "NULL", "NULL", "NaN", "0044-03-15 12:00:00+00 BC", "NULL", "NULL", "NULL", "NaN", "f", `\x`, "null"},
 	}
+	return columns, rows
+}
+
+// Parquet's columns stay in their order, and its values are those of the rows.
+func TestParquet(t *testing.T) {
+	t.Parallel()
+	columns, rows := everyKind()
 	for _, compression := range export.Compressions() {
 		file, err := write(t, columns, export.Options{Format: export.Parquet, Compression: compression}, rows...)
 		if err != nil {
