@@ -2,9 +2,12 @@ package main
 
 import (
 	"context"
+	"crypto/sha256"
+	"encoding/hex"
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"log/slog"
 	"os"
 	"os/exec"
@@ -141,7 +144,7 @@ func (b *exportBench) measure(ctx context.Context, rows, rounds int, only []stri
 	var naive []float64
 	took, memory, size := map[string][]float64{}, map[string]float64{}, map[string]float64{}
 	for range rounds {
-		seconds, err := b.copy(ctx, query)
+		seconds, sum, err := b.copy(ctx, query)
 		if err != nil {
 			return nil, err
 		}
@@ -150,6 +153,9 @@ func (b *exportBench) measure(ctx context.Context, rows, rounds int, only []stri
 			f, err := b.export(ctx, `{"dataset":"events",`+way.args+`,"for":{"user":"bench","all":true}}`, rows)
 			if err != nil {
 				return nil, err
+			}
+			if way.key == "csv" && f.sha256 != sum {
+				return nil, errors.New("the file is not, byte for byte, what psql wrote")
 			}
 			took[way.key] = append(took[way.key], f.seconds)
 			memory[way.key], size[way.key] = max(memory[way.key], f.resident), f.size
@@ -172,21 +178,35 @@ func (b *exportBench) measure(ctx context.Context, rows, rounds int, only []stri
 	return append(figures, figure{"export_psql_spread", naive[len(naive)-1] / naive[0], "psql's slowest round against its fastest"}), nil
 }
 
-// copy lets psql write the query's rows to a file.
-func (b *exportBench) copy(ctx context.Context, query string) (float64, error) {
-	file := filepath.Join(b.dir, "psql.csv")
+// copy lets psql write the query's rows to a file, and returns how long that took
+// and the file's SHA-256.
+func (b *exportBench) copy(ctx context.Context, query string) (seconds float64, sum string, err error) {
+	path := filepath.Join(b.dir, "psql.csv")
 	began := time.Now()
-	cmd := exec.CommandContext(ctx, b.psql, "-X", "-q", b.url, "-c", `\copy (`+query+`) TO '`+file+`' (FORMAT csv, HEADER)`)
-	cmd.Env = append(os.Environ(), "PGOPTIONS=-c jit=off") // as exports have it
+	cmd := exec.CommandContext(ctx, b.psql, "-X", "-q", b.url, "-c", `\copy (`+query+`) TO '`+path+`' (FORMAT csv, HEADER)`)
+	cmd.Env = append(os.Environ(), "PGOPTIONS=-c jit=off -c timezone=UTC") // as exports have it
 	if out, err := cmd.CombinedOutput(); err != nil {
-		return 0, fmt.Errorf("psql: %w: %s", err, out)
+		return 0, "", fmt.Errorf("psql: %w: %s", err, out)
 	}
 	took := time.Since(began).Seconds()
-	return took, os.Remove(file)
+	defer os.Remove(path) //nolint:errcheck // its folder goes too
+	file, err := os.Open(path)
+	if err != nil {
+		return 0, "", err
+	}
+	defer file.Close() //nolint:errcheck // it was read
+	digest := sha256.New()
+	if _, err := io.Copy(digest, file); err != nil {
+		return 0, "", err
+	}
+	return took, hex.EncodeToString(digest.Sum(nil)), nil
 }
 
 // exported is what an export came to.
-type exported struct{ seconds, resident, size float64 }
+type exported struct {
+	seconds, resident, size float64
+	sha256                  string
+}
 
 // export runs a job from its creation to its end, with the file in the store.
 func (b *exportBench) export(ctx context.Context, args string, rows int) (exported, error) {
@@ -224,7 +244,7 @@ func (b *exportBench) export(ctx context.Context, args string, rows int) (export
 		return exported{}, err
 	}
 	const mb = 1e6
-	return exported{took, most / mb, float64(files[0].Size) / mb}, b.clear(ctx, files)
+	return exported{took, most / mb, float64(files[0].Size) / mb, files[0].SHA256}, b.clear(ctx, files)
 }
 
 func (b *exportBench) clear(ctx context.Context, files []artifact.Artifact) error {
